@@ -1,0 +1,115 @@
+"""What a system consists of: Regions, their pools, and the datasets they hold.
+
+These models validate ``datasets.yaml`` (see :mod:`dask_regions.config`) and travel between the
+steps of the state machines.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["Configuration", "Dataset", "Layout", "Pool", "Region"]
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+def _region_name(name: str) -> str:
+    if not _REGION.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of an AWS Region; write it like 'us-west-2'")
+    return name
+
+
+RegionName = Annotated[str, AfterValidator(_region_name)]
+Layout = Literal["cmip6", "era5"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pool(_Model):
+    """Bounds of a Region's pool, in ECS tasks (each runs ``workers_per_task`` Dask workers)."""
+
+    minimum_tasks: int = Field(default=1, ge=0, le=1000)
+    maximum_tasks: int = Field(default=4, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pool:
+        if self.minimum_tasks > self.maximum_tasks:
+            raise ValueError(
+                f"minimum_tasks {self.minimum_tasks} is above maximum_tasks {self.maximum_tasks}; lower it"
+            )
+        return self
+
+
+class Region(_Model):
+    """A Region with its network, and a pool where it computes.
+
+    ``cidr`` is the VPC's IPv4 block; the blocks of two Regions must not overlap, because their
+    networks are routed to each other.
+    """
+
+    name: RegionName
+    cidr: IPv4Network
+    client: bool = False
+    pool: Pool | None = None
+
+
+class Dataset(_Model):
+    """A bucket's prefix that holds data in a known layout, and where FSx shows it.
+
+    Attributes
+    ----------
+    id
+        Also the id of the STAC Collection.
+    region
+        Region of the bucket and of the pool that reads it.
+    bucket, prefix
+        Where S3 holds it; the prefix ends with ``/`` or is empty.
+    layout
+        How the keys below the prefix are named.
+    fsx_path
+        Absolute path, on the Region's workers, under which FSx shows the prefix.
+    period
+        ISO 8601 duration that one file or store covers where the layout puts only its start into
+        the key, e.g. ``P1M`` (the default) or ``P10Y``.
+    properties
+        Added to the properties of every Item, e.g. ``scenario``.
+    """
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)
+    title: str
+    description: str
+    license: str = "other"
+    region: RegionName
+    bucket: str = Field(pattern=r"^[a-z0-9.-]{3,63}$")
+    prefix: str = Field(default="", pattern=r"^$|^[^/].*/$")
+    layout: Layout
+    fsx_path: str = Field(pattern=r"^/")
+    period: str = Field(default="P1M", pattern=r"^P\d+[YM]$")
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class Configuration(_Model):
+    """All of ``datasets.yaml``. Rules that span entries are in :func:`dask_regions.config.load`."""
+
+    regions: tuple[Region, ...] = Field(min_length=1)
+    datasets: tuple[Dataset, ...] = ()
+
+    @property
+    def client_region(self) -> Region:
+        """The Region of notebooks, scheduler and catalog."""
+        return next(region for region in self.regions if region.client)
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """Region name to pool, for every Region that has one."""
+        return {region.name: region.pool for region in self.regions if region.pool is not None}
+
+    def datasets_of(self, region: str) -> tuple[Dataset, ...]:
+        """Return the datasets that a Region holds, in the order of the file."""
+        return tuple(dataset for dataset in self.datasets if dataset.region == region)
