@@ -1,0 +1,59 @@
+# The commands of dask-regions. `make` alone lists them.
+# uv does the work; a pinned one is installed into .uv/, so that nothing but Python and make is needed.
+
+UV_VERSION := 0.13.8
+UV := .uv/$(UV_VERSION)/bin/uv
+RUN := $(UV) run --frozen --no-sync
+export UV_PYTHON_DOWNLOADS := never
+# Templates are checked without an AWS account.
+export AWS_DEFAULT_REGION ?= eu-west-2
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo local test check format clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: .venv/demo ## set up and run the main job on this machine
+	@$(RUN) dask-regions demo
+
+local: .venv/demo ## run the whole system on this machine until Ctrl-C
+	@exec $(RUN) dask-regions local
+
+test: .venv/all ## set up and run the tests
+	$(RUN) pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: .venv/all ## the static part of what CI runs
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy layers/dask_regions/src local/src
+	@for function in functions/*/; do $(RUN) mypy $$function/app.py || exit 1; done
+	$(RUN) lint-imports
+	$(RUN) dask-regions check
+	$(RUN) cfn-lint template.yaml 'regional_stack/*.yaml'
+	$(RUN) sam validate --lint --template template.yaml
+	$(RUN) sam validate --lint --template regional_stack/template.yaml
+	UV=$(CURDIR)/$(UV) $(RUN) sam build --template template.yaml --build-in-source
+
+format: .venv/all ## put the code into shape
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+clean: ## remove what the other commands made
+	rm -rf .venv .uv .cache .local .aws-sam
+
+$(UV):
+	@python=$$(tools/find-python) && "$$python" -m venv .uv/$(UV_VERSION) \
+		|| { echo "python's venv module is needed: 'apt-get install python3-venv'" >&2; exit 1; }
+	@.uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# What the main job needs, and what the tests and checks need besides.
+.venv/demo: $(UV) uv.lock pyproject.toml
+	@echo "Setting up (once; about a minute on a new machine)"
+	@$(UV) sync --quiet --frozen --inexact --python "$$(tools/find-python)"
+	@touch $@
+
+.venv/all: $(UV) uv.lock pyproject.toml
+	@$(UV) sync --quiet --frozen --all-groups --python "$$(tools/find-python)"
+	@touch $@ .venv/demo
