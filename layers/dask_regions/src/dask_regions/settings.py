@@ -1,0 +1,118 @@
+"""What the environment says, read in one place.
+
+An explicit argument beats the environment, and the environment beats the default. An empty
+variable counts as absent, because templates cannot leave one out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dask_regions.errors import ConfigurationError
+
+__all__ = ["Settings"]
+
+_VARIABLES = {
+    "system_name": "SYSTEM_NAME",
+    "datasets_file": "DATASETS_FILE",
+    "catalog_url": "CATALOG_URL",
+    "staging_bucket": "STAGING_BUCKET",
+    "scheduler_url": "SCHEDULER_URL",
+    "scheduler_secret": "SCHEDULER_SECRET",
+    "target_duration": "TARGET_DURATION",
+    "aws_region": "AWS_REGION",
+    "no_workers_timeout": "NO_WORKERS_TIMEOUT",
+}
+
+
+class Settings(BaseModel):
+    """Settings of one process, each from the environment variable of the same name in capitals.
+
+    Attributes
+    ----------
+    system_name
+        Name of the system; default ``dask-regions``.
+    datasets_file
+        Path of ``datasets.yaml``.
+    catalog_url
+        Where the catalog is, e.g. ``sqlite:////mnt/catalog/catalog.sqlite``.
+    staging_bucket
+        Bucket through which the steps of a sync hand Items on.
+    scheduler_url
+        Address of the scheduler's web server, e.g. ``http://scheduler.internal:8787``.
+    scheduler_secret
+        Id of the secret that holds the scheduler's bearer token.
+    target_duration
+        Seconds in which a pool should finish the work it has; default 90.
+    aws_region
+        Region of this process.
+    no_workers_timeout
+        Seconds that a task waits for an empty pool before it fails; default 600.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system_name: str = Field(default="dask-regions", pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    datasets_file: Path | None = None
+    catalog_url: str | None = None
+    staging_bucket: str | None = None
+    scheduler_url: str | None = None
+    scheduler_secret: str | None = None
+    target_duration: float = Field(default=90.0, gt=0)
+    aws_region: str | None = None
+    no_workers_timeout: float = Field(default=600.0, gt=0)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Settings:
+        """Read the environment.
+
+        Parameters
+        ----------
+        environ
+            The variables; the process's own by default.
+        **explicit
+            Values by field name; they beat the environment, unless None.
+
+        Raises
+        ------
+        ConfigurationError
+            One line for every variable whose value is wrong.
+        """
+        variables = os.environ if environ is None else environ
+        values: dict[str, Any] = {
+            field: variables[name] for field, name in _VARIABLES.items() if variables.get(name)
+        }
+        values |= {field: value for field, value in explicit.items() if value is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ConfigurationError(*(_problem(detail) for detail in error.errors())) from error
+
+    def require(self, field: str) -> str:
+        """Return a setting that must be there.
+
+        Raises
+        ------
+        ConfigurationError
+            Where it is absent; the message names the environment variable to set.
+
+        Examples
+        --------
+        >>> Settings(catalog_url="sqlite:////mnt/catalog/catalog.sqlite").require("catalog_url")
+        'sqlite:////mnt/catalog/catalog.sqlite'
+        """
+        value = getattr(self, field)
+        if value is None:
+            raise ConfigurationError(f"{_VARIABLES[field]} is not set; set this environment variable")
+        return str(value)
+
+
+def _problem(detail: Any) -> str:
+    field = str(detail["loc"][0]) if detail["loc"] else "settings"
+    name = _VARIABLES.get(field, field)
+    return f"{name}={detail['input']!r}: {detail['msg']}; correct this environment variable"
