@@ -1,0 +1,18 @@
+"""Serve the STAC API of the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask_regions.catalog.api import create_app
+from dask_regions.catalog.sqlite import SqliteCatalog
+from dask_regions.config import load
+from dask_regions.settings import Settings
+
+settings = Settings.from_environment()
+app = create_app(SqliteCatalog(settings.require("catalog_url")), load(settings.require("datasets_file")))
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one request of API Gateway's HTTP API (payload format 2.0)."""
+    return app.resolve(event, context)
