@@ -1,0 +1,133 @@
+"""The ECS service whose tasks are a Region's pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.models import Pool
+from dask_regions.names import cluster_name, service_name
+from dask_regions.scaling import PoolState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+
+__all__ = ["PoolService"]
+
+#: UpdateTaskProtection takes at most ten tasks.
+_BATCH = 10
+#: Minutes for which the kept ECS tasks are protected while ECS chooses which to stop. It has to
+#: outlast the scale-in, and delays a deployment by no more than this.
+_PROTECTED_MINUTES = 15
+
+
+class PoolService:
+    """One Region's ECS service.
+
+    Parameters
+    ----------
+    region
+        The pool's Region; the client is made for it, wherever this process runs.
+    system
+        Name of the system: the cluster is named after it.
+
+    Raises
+    ------
+    UnavailableError
+        From every method, where the Region's ECS endpoint does not answer.
+    """
+
+    def __init__(self, region: str, system: str) -> None:
+        self.region = region
+        self._cluster, self._service = cluster_name(system), service_name(system)
+        self._client: ECSClient = boto3.client("ecs", region_name=region)
+
+    def state(self, pool: Pool) -> PoolState:
+        """Return the service's counts beside the bounds they must keep.
+
+        Raises
+        ------
+        NotFoundError
+            Where the Region has no such service.
+        """
+        with self._reachable():
+            answer = self._client.describe_services(cluster=self._cluster, services=[self._service])
+        services = [service for service in answer["services"] if service.get("status") == "ACTIVE"]
+        if not services:
+            raise NotFoundError(
+                f"{self.region} has no ECS service {self._service} in cluster {self._cluster}; deploy its "
+                f"stack: sam deploy --config-env {self.region}"
+            )
+        service = services[0]
+        return PoolState(
+            region=self.region,
+            desired=service["desiredCount"],
+            running=max(service["runningCount"], 0),
+            pending=max(service["pendingCount"], 0),
+            pool=pool,
+        )
+
+    def tasks(self) -> list[str]:
+        """Return the ids of the service's ECS tasks, those that are starting included."""
+        with self._reachable():
+            pages = self._client.get_paginator("list_tasks").paginate(
+                cluster=self._cluster, serviceName=self._service, desiredStatus="RUNNING"
+            )
+            return [arn.rsplit("/", 1)[-1] for page in pages for arn in page["taskArns"]]
+
+    def expose(self, retired: Sequence[str], kept: Sequence[str]) -> None:
+        """Make ECS stop the retired ECS tasks, and no other, when the count is lowered.
+
+        ECS chooses what to stop; it leaves protected tasks alone.
+
+        Raises
+        ------
+        UnavailableError
+            Where ECS did not protect a task that still runs.
+        """
+        self._protect(kept, enabled=True)
+        self._protect(retired, enabled=False)
+
+    def set_desired(self, desired: int) -> None:
+        """Set the service's desired count, an absolute number: doing it twice changes nothing."""
+        with self._reachable():
+            self._client.update_service(cluster=self._cluster, service=self._service, desiredCount=desired)
+
+    def _protect(self, tasks: Sequence[str], *, enabled: bool) -> None:
+        for start in range(0, len(tasks), _BATCH):
+            batch = list(tasks[start : start + _BATCH])
+            with self._reachable():
+                if enabled:
+                    answer = self._client.update_task_protection(
+                        cluster=self._cluster,
+                        tasks=batch,
+                        protectionEnabled=True,
+                        expiresInMinutes=_PROTECTED_MINUTES,
+                    )
+                else:
+                    answer = self._client.update_task_protection(
+                        cluster=self._cluster, tasks=batch, protectionEnabled=False
+                    )
+            # A task that has stopped meanwhile needs no protection.
+            failures = [each for each in answer["failures"] if each.get("reason") != "MISSING"]
+            if failures:
+                raise UnavailableError(
+                    f"ECS in {self.region} did not change the protection of "
+                    f"{', '.join(each.get('arn', '?') for each in failures)} "
+                    f"({failures[0].get('reason')}: {failures[0].get('detail', '')}); the count was not "
+                    "lowered, and the next round tries again"
+                )
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except BotoCoreError as error:
+            raise UnavailableError(
+                f"ECS in {self.region} does not answer: {error}; it is asked again in the next round"
+            ) from error

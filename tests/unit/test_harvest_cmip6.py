@@ -1,0 +1,198 @@
+"""Zarr stores under CMIP6 keys become Items."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import iris_sample_data
+import pystac
+import pytest
+import xarray as xr
+
+from dask_regions.harvest.base import MemoryObjects, Skipped, harvest
+from dask_regions.harvest.cmip6 import Cmip6Harvester
+from dask_regions.models import Dataset
+
+STORE = "CMIP6/ScenarioMIP/MOHC/UM/ssp126/r1i1p1f1/Ayr/tas/gn/v20111101/"
+DATASET = Dataset(
+    id="a1b",
+    title="A1B",
+    description="Air temperature",
+    region="us-west-2",
+    bucket="demo-a1b",
+    prefix="CMIP6/",
+    layout="cmip6",
+    fsx_path="/fsx/demo-a1b/CMIP6",
+    properties={"scenario": "A1B"},
+)
+
+
+def sample(path: Path, zarr_format: Literal[2, 3]) -> dict[str, bytes]:
+    """Return the objects of a store with 240 annual means in 3 chunks of time."""
+    source = Path(iris_sample_data.path) / "A1B_north_america.nc"
+    with xr.open_dataset(source, engine="h5netcdf", decode_times=False) as dataset:
+        chunks = {"air_temperature": {"chunks": (80, 37, 49)}, "time_bnds": {"chunks": (80, 2)}}
+        for variable in dataset.variables.values():
+            variable.encoding = {}
+        dataset.to_zarr(path, zarr_format=zarr_format, consolidated=False, encoding=chunks)
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+def consolidate_2(store: dict[str, bytes]) -> dict[str, bytes]:
+    names = (".zgroup", ".zattrs", ".zarray")
+    metadata = {key: json.loads(value) for key, value in store.items() if key.split("/")[-1] in names}
+    document = {"zarr_consolidated_format": 1, "metadata": metadata}
+    return store | {".zmetadata": json.dumps(document).encode()}
+
+
+def consolidate_3(store: dict[str, bytes]) -> dict[str, bytes]:
+    nodes = {
+        k.removesuffix("/zarr.json"): json.loads(v) for k, v in store.items() if k.endswith("/zarr.json")
+    }
+    root = json.loads(store["zarr.json"])
+    root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
+    return store | {"zarr.json": json.dumps(root).encode()}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return consolidate_2(sample(tmp_path_factory.mktemp("zarr2") / "store", 2))
+
+
+def below(prefix: str, store: dict[str, bytes]) -> dict[str, bytes]:
+    return {prefix + key: value for key, value in store.items()}
+
+
+def items(objects: MemoryObjects) -> list[dict[str, Any]]:
+    return [record for record in harvest(DATASET, objects) if not isinstance(record, Skipped)]
+
+
+def test_a_store_becomes_an_item_that_says_where_it_is(store: dict[str, bytes]) -> None:
+    (item,) = items(MemoryObjects(below(STORE, store)))
+    assert item["id"] == "CMIP6.ScenarioMIP.MOHC.UM.ssp126.r1i1p1f1.Ayr.tas.gn.v20111101"
+    assert item["collection"] == "a1b"
+    assert item["bbox"] == [-135.0, 15.0, -45.0, 60.0]
+    asset = item["assets"]["zarr"]
+    assert asset["href"] == f"s3://demo-a1b/{STORE}"
+    assert asset["alternate"]["fsx"]["href"] == f"file:///fsx/demo-a1b/{STORE}"
+    assert (asset["type"], asset["roles"]) == ("application/vnd+zarr", ["data"])
+    assert (asset["zarr:zarr_format"], asset["zarr:consolidated"]) == (2, True)
+    schemes = item["properties"]["storage:schemes"]
+    assert schemes.keys() == {"s3-us-west-2", "fsx-us-west-2"}
+    assert asset["storage:refs"] == ["s3-us-west-2"]
+    assert asset["alternate"]["fsx"]["storage:refs"] == ["fsx-us-west-2"]
+
+
+def test_an_item_can_be_searched_by_what_a_scientist_knows(store: dict[str, bytes]) -> None:
+    (item,) = items(MemoryObjects(below(STORE, store)))
+    properties = item["properties"]
+    assert properties["variables"] == ["air_temperature"]
+    assert properties["regions"] == ["us-west-2"]
+    assert properties["scenario"] == "A1B"
+    assert properties["cmip6:experiment_id"] == "ssp126"
+    assert properties["cmip6:source_id"] == "UM"
+    # A 360-day calendar whose first cell begins and last cell ends on 1 December.
+    assert properties["start_datetime"] == "1859-12-01T00:00:00Z"
+    assert properties["end_datetime"] == "2099-11-30T23:59:59Z"
+    assert properties["datetime"] is None
+
+
+def test_the_item_is_valid_stac(store: dict[str, bytes]) -> None:
+    (item,) = items(MemoryObjects(below(STORE, store)))
+    assert "https://stac-extensions.github.io/zarr/v1.1.0/schema.json" in item["stac_extensions"]
+    # The core schemas are shipped with pystac; those of the extensions would need the network.
+    pystac.Item.from_dict(item | {"stac_extensions": []}).validate()
+
+
+def test_the_experiment_is_the_scenario_unless_the_dataset_says_otherwise(store: dict[str, bytes]) -> None:
+    plain = DATASET.model_copy(update={"properties": {}})
+    (item,) = Cmip6Harvester(plain, MemoryObjects(below(STORE, store))).read(STORE)
+    assert isinstance(item, dict)
+    assert item["properties"]["scenario"] == "ssp126"
+
+
+def test_a_zarr_3_store_reads_the_same(store: dict[str, bytes], tmp_path: Path) -> None:
+    (second,) = items(MemoryObjects(below(STORE, store)))
+    (third,) = items(MemoryObjects(below(STORE, consolidate_3(sample(tmp_path / "store", 3)))))
+    assert third["assets"]["zarr"].pop("zarr:zarr_format") == 3
+    second["assets"]["zarr"].pop("zarr:zarr_format")
+    assert third == second
+
+
+def test_data_chunks_are_never_read_and_of_time_only_the_ends(store: dict[str, bytes]) -> None:
+    objects = MemoryObjects(below(STORE, store))
+    items(objects)
+    read = {request.removeprefix(f"GET {STORE}") for request in objects.requests if "GET" in request}
+    assert read == {
+        ".zmetadata",
+        "time_bnds/0.0",
+        "time_bnds/2.0",
+        "latitude/0",
+        "longitude/0",
+    }
+
+
+def test_chunks_are_skipped_by_the_listing_and_no_store_is_lost(store: dict[str, bytes]) -> None:
+    stores = [STORE.replace("v20111101", version) for version in ("v2011110", "v20111101", "v20200101")]
+    contents = {key: value for prefix in stores for key, value in below(prefix, store).items()}
+    contents |= {f"{stores[0]}air_temperature/{chunk}.0.0": b"" for chunk in range(1000, 1500)}
+    objects = MemoryObjects(contents, page_size=10)
+    assert list(Cmip6Harvester(DATASET, objects).sources()) == stores
+    flat = [request for request in objects.requests if not request.endswith(" /")]
+    assert len(flat) <= len(stores) + 1
+
+
+def test_keys_that_do_not_fit_the_layout_are_passed_over(store: dict[str, bytes]) -> None:
+    strays = {"CMIP6/README": b"", "CMIP6/ScenarioMIP/MOHC/UM/ssp126/notes.txt": b"", "other/x": b""}
+    objects = MemoryObjects(below(STORE, store) | strays, page_size=1)
+    assert list(Cmip6Harvester(DATASET, objects).sources()) == [STORE]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ({".zmetadata": b"{"}, "JSONDecodeError"),
+        ({".zmetadata": b"{}"}, "KeyError"),
+        ({".zmetadata": None}, "zarr.consolidate_metadata"),
+        ({"latitude/0": b"torn"}, "latitude|RuntimeError|ValueError|OSError"),
+        ({"longitude/0": None}, "chunk longitude/0 of a coordinate is missing"),
+    ],
+    ids=["not JSON", "not Zarr", "not consolidated", "torn chunk", "lost chunk"],
+)
+def test_a_damaged_store_is_reported_and_the_next_is_read(
+    store: dict[str, bytes], damage: dict[str, bytes | None], reason: str
+) -> None:
+    broken = {key: value for key, value in (store | damage).items() if value is not None}
+    later = STORE.replace("v20111101", "v20200101")
+    skipped, item = harvest(DATASET, MemoryObjects(below(STORE, broken) | below(later, store)))
+    assert isinstance(skipped, Skipped)
+    assert skipped.key == f"s3://demo-a1b/{STORE}"
+    assert any(word in skipped.reason for word in reason.split("|"))
+    assert isinstance(item, dict)
+    assert item["id"].endswith("v20200101")
+
+
+def test_a_failing_service_is_not_taken_for_a_damaged_store(store: dict[str, bytes]) -> None:
+    class Throttled(Exception):  # noqa: N818
+        pass
+
+    class ThrottledObjects(MemoryObjects):
+        def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+            raise Throttled
+
+    with pytest.raises(Throttled):
+        list(harvest(DATASET, ThrottledObjects(below(STORE, store))))
+
+
+def test_a_fixed_field_holds_at_all_times(store: dict[str, bytes]) -> None:
+    metadata = json.loads(store[".zmetadata"])["metadata"]
+    kept = {k: v for k, v in metadata.items() if not k.startswith(("time", "forecast"))}
+    kept["air_temperature/.zattrs"]["_ARRAY_DIMENSIONS"] = ["latitude", "longitude"]
+    kept["air_temperature/.zarray"] |= {"shape": [37, 49], "chunks": [37, 49]}
+    document = json.dumps({"zarr_consolidated_format": 1, "metadata": kept}).encode()
+    (item,) = items(MemoryObjects(below(STORE, store | {".zmetadata": document})))
+    assert item["properties"]["start_datetime"] == "0001-01-01T00:00:00Z"
+    assert item["properties"]["end_datetime"] == "9999-12-31T23:59:59Z"
