@@ -1,0 +1,70 @@
+"""Connect a notebook to the scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dask.config
+from distributed import Client
+
+from dask_regions.errors import UnavailableError
+from dask_regions.names import POOL_TOPIC
+from dask_regions.placement import TASK_BASED
+
+__all__ = ["connect"]
+
+logger = logging.getLogger(__name__)
+
+
+def connect(
+    scheduler_address: str, *, on_message: Callable[[str], object] | None = None, timeout: float = 30.0
+) -> Client:
+    """Connect to the scheduler of a system, and become the default client.
+
+    Parameters
+    ----------
+    scheduler_address
+        E.g. ``tcp://scheduler.internal:8786``.
+    on_message
+        Called, from the client's event loop, with a sentence when a pool that tasks wait for has no
+        workers, and again when it has some. By default the sentence is logged as a warning by the
+        logger ``dask_regions.client.connect``; without any logging set up, Python writes warnings to
+        stderr, where a notebook shows them.
+    timeout
+        Seconds to wait for the scheduler.
+
+    Returns
+    -------
+    distributed.Client
+
+    Raises
+    ------
+    UnavailableError
+        Where no scheduler answers.
+
+    Notes
+    -----
+    Sets Dask's ``array.rechunk.method`` and ``dataframe.shuffle.method`` to ``tasks`` in this process,
+    because P2P shuffles do not stay inside a Region.
+
+    Examples
+    --------
+    >>> client = connect("tcp://scheduler.internal:8786")  # doctest: +SKIP
+    """
+    dask.config.set(TASK_BASED)
+    try:
+        client = Client(scheduler_address, timeout=timeout)
+    except (OSError, TimeoutError) as error:
+        raise UnavailableError(
+            f"no scheduler answers at {scheduler_address}; check the address, or start the system "
+            "(on one machine: dask-regions local)"
+        ) from error
+    tell = on_message or logger.warning
+
+    def show(event: tuple[float, Mapping[str, Any]]) -> None:
+        tell(event[1]["message"])
+
+    client.subscribe_topic(POOL_TOPIC, show)
+    return client

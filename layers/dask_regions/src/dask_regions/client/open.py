@@ -1,0 +1,193 @@
+"""Open datasets of the catalog lazily, each in its own Region."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+from dask.base import annotate, tokenize
+from distributed import default_client
+from distributed.scheduler import NoValidWorkerError, NoWorkerError
+
+from dask_regions.client.sources import Source, sources
+from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
+from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
+from dask_regions.placement.marker import check_region, lazy_token, mark
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["open_dataset"]
+
+
+def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
+    """Open an Item, or several Items of one Collection as one series, lazily.
+
+    Each file or store is opened by a worker in its Region, where the data are; only coordinates of
+    up to 1 MB travel here. Computations on the result read every value in its own Region.
+
+    Parameters
+    ----------
+    item
+        ``pystac.Item``, its dict, or an iterable of them; several are joined along time.
+    client
+        From :func:`dask_regions.connect`; the default client where absent.
+
+    Returns
+    -------
+    xarray.Dataset
+        Backed by Dask, chunked as stored (contiguous variables by Dask's ``array.chunk-size``). Opening
+        the same data twice gives the same keys.
+
+    Raises
+    ------
+    RequestError
+        Where an Item has no data to open, or the Items do not form one series.
+    EmptyPoolError
+        Where a Region's pool stayed empty until the scheduler's timeout (10 minutes). Before that, the
+        client says which pool it waits for.
+    NotFoundError
+        Where the Region's file system does not have the file.
+    UnavailableError
+        Where there is no client.
+
+    Examples
+    --------
+    >>> dataset = open_dataset(next(catalog.search(...).items()))  # doctest: +SKIP
+    >>> dataset.air_temperature.mean("time").compute()  # doctest: +SKIP
+    """
+    client = client or _default_client()
+    items = [item] if isinstance(item, Mapping) or hasattr(item, "to_dict") else list(item)
+    chosen = sources(items, _regions_with_workers(client))
+    opened = _open_there(client, chosen)
+    series: defaultdict[str, list[xr.Dataset]] = defaultdict(list)
+    for source, dataset in zip(chosen, opened, strict=True):
+        series[source.asset].append(_chunk(dataset, source.region))
+    joined = [_join(datasets) for datasets in series.values()]
+    return xr.merge(joined, compat="override", join="exact", combine_attrs="override")
+
+
+def _default_client() -> Client:
+    try:
+        client: Client = default_client()
+    except ValueError as error:
+        raise UnavailableError(
+            "there is no client; connect first: client = dask_regions.connect(scheduler_address)"
+        ) from error
+    return client
+
+
+def _regions_with_workers(client: Client) -> set[str]:
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    resources = {resource for worker in workers for resource in worker.get("resources") or ()}
+    return {region for region in map(region_of_resource, resources) if region is not None}
+
+
+def _open_there(client: Client, chosen: Sequence[Source]) -> list[xr.Dataset]:
+    futures = [
+        # Not pure: the file may have changed since it was last opened.
+        client.submit(_open_source, source, pure=False, resources={region_resource(source.region): 0})
+        for source in chosen
+    ]
+    try:
+        return [pickle.loads(dataset) for dataset in client.gather(futures)]  # noqa: S301  our own workers'
+    except (NoValidWorkerError, NoWorkerError) as error:
+        regions = sorted({source.region for source in chosen} - _regions_with_workers(client))
+        raise EmptyPoolError(
+            f"nobody could open the dataset: no workers in {', '.join(regions) or 'its Region'}. "
+            + " ".join(f"Scale it with: dask-regions scale {region} 1." for region in regions)
+        ) from error
+
+
+def _open_source(source: Source) -> bytes:
+    """Open a file or store on a worker; returns a pickled dataset without data.
+
+    Pickled, because Dask would measure a Dataset by reading it all (dask/sizeof.py:272).
+    """
+    check_region(source.region, source.path)
+    path = Path(source.path)
+    if not path.exists():
+        raise NotFoundError(
+            f"{source.path} is not on the file system of {source.region}; synchronise the catalog: "
+            "dask-regions sync"
+        )
+    options: dict[str, Any] = {"engine": "h5netcdf"}
+    if source.zarr:
+        options = {"engine": "zarr", "consolidated": source.consolidated}
+    dataset = xr.open_dataset(path, chunks=None, cache=False, **options)
+    marked = mark(dataset, region=source.region, path=source.path, token=_modification(path))
+    return pickle.dumps(marked)
+
+
+def _modification(path: Path) -> str:
+    """Return what changes when a file, or the metadata of a Zarr store, is written anew."""
+    names = (".zmetadata", "zarr.json", ".zgroup")
+    files = [path] if path.is_file() else [path / name for name in names if (path / name).exists()]
+    return tokenize([(status.st_size, status.st_mtime_ns) for status in (file.stat() for file in files)])
+
+
+def _chunk(dataset: xr.Dataset, region: str) -> xr.Dataset:
+    # Dask fuses neighbours of equal annotations only: without this one, a task would read the data
+    # of two Regions. The annotation itself does not reach the scheduler (dask/dask#7036).
+    with annotate(**{REGION_ANNOTATION: region}):
+        variables = {
+            name: _chunk_variable(name, variable, token)
+            for name, variable in dataset.variables.items()
+            if (token := lazy_token(variable)) is not None
+        }
+    coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
+    values = {name: variable for name, variable in variables.items() if name not in dataset.coords}
+    return dataset.assign(values).assign_coords(coordinates)
+
+
+def _chunk_variable(name: Hashable, variable: xr.Variable, token: str) -> xr.Variable:
+    stored = variable.encoding.get("preferred_chunks")
+    # Dask cannot tell how large an object is.
+    other: Any = -1 if variable.dtype.hasobject else "auto"
+    chunks = {dimension: (stored or {}).get(dimension, other) for dimension in variable.dims}
+    return variable.chunk(
+        chunks, name=f"read-{name}-{tokenize(token, chunks)}", lock=False, inline_array=False
+    )
+
+
+def _join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Join the parts of a series along time, in the order of time."""
+    if len(datasets) == 1:
+        return datasets[0]
+    dimension = _time_dimension(datasets)
+    ordered = sorted(datasets, key=lambda dataset: dataset.indexes[dimension][0])
+    try:
+        return xr.concat(
+            ordered,
+            dim=dimension,
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="exact",
+            combine_attrs="override",
+        )
+    except ValueError as error:
+        raise RequestError(
+            "item", f"the Items do not form one series ({error}); open them one by one"
+        ) from error
+
+
+def _time_dimension(datasets: Iterable[xr.Dataset]) -> Hashable:
+    shared: set[Hashable] = set.intersection(
+        *(
+            {
+                name
+                for name, index in dataset.indexes.items()
+                if isinstance(index, (pd.DatetimeIndex, xr.CFTimeIndex)) and len(index)
+            }
+            for dataset in datasets
+        )
+    )
+    if len(shared) != 1:
+        raise RequestError("item", "the Items have no time dimension in common; open them one by one")
+    return shared.pop()

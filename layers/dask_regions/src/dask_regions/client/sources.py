@@ -1,0 +1,108 @@
+"""From STAC Items to the files and stores to open, and the Regions to open them in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from dask_regions.errors import RequestError
+
+__all__ = ["Source", "sources"]
+
+_ZARR = ("application/vnd+zarr", "application/vnd.zarr")
+_NETCDF = ("application/netcdf", "application/x-netcdf")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or store in the Region where it is to be read.
+
+    Attributes
+    ----------
+    region
+        Region whose workers see it.
+    path
+        Absolute path on those workers.
+    asset
+        Key of the STAC Asset; sources of several Items with the same key are one series.
+    zarr
+        Whether it is a Zarr store; else a NetCDF-4 file.
+    consolidated
+        STAC ``zarr:consolidated``; None lets Zarr find out.
+    """
+
+    region: str
+    path: str
+    asset: str
+    zarr: bool
+    consolidated: bool | None = None
+
+
+def sources(items: Iterable[Any], alive: Collection[str]) -> list[Source]:
+    """Choose what to open.
+
+    Parameters
+    ----------
+    items
+        ``pystac.Item`` objects or their dicts, of one Collection.
+    alive
+        Regions whose pools have workers: preferred where an Item is in several Regions.
+
+    Raises
+    ------
+    RequestError
+        Where there is no Item, an Item cannot be opened, or the Items are of several Collections.
+    """
+    found: list[Source] = []
+    collections: set[str] = set()
+    for item in items:
+        as_dict: Mapping[str, Any] = (
+            item if isinstance(item, Mapping) else item.to_dict(transform_hrefs=False)
+        )
+        collections.add(str(as_dict.get("collection")))
+        found += _of_item(as_dict, alive)
+    if not found:
+        raise RequestError("item", "there is no Item to open; search with wider parameters")
+    if len(collections) > 1:
+        raise RequestError(
+            "item",
+            f"the Items are of several Collections ({', '.join(sorted(collections))}); open each alone",
+        )
+    return found
+
+
+def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[Source]:
+    found = []
+    for key, asset in item.get("assets", {}).items():
+        media_type = str(asset.get("type", "")).split(";")[0]
+        if "data" not in (asset.get("roles") or ()) or media_type not in (*_ZARR, *_NETCDF):
+            continue
+        copies = dict(_copies(item, asset))
+        if not copies:
+            continue
+        region = next((region for region in copies if region in alive), next(iter(copies)))
+        zarr = media_type in _ZARR
+        consolidated = asset.get("zarr:consolidated") if zarr else None
+        found.append(Source(region, copies[region], key, zarr, consolidated))
+    if not found:
+        raise RequestError(
+            "item",
+            f"{item.get('id')} has no Zarr or NetCDF asset with role 'data' and an alternate on FSx "
+            "for Lustre; choose an Item of this system's catalog",
+        )
+    # Where an Item offers the same data in both formats, one is enough.
+    return [source for source in found if source.zarr] or found
+
+
+def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield Region and path of each copy of an asset on a worker's file system."""
+    schemes = (item.get("properties") or {}).get("storage:schemes") or item.get("storage:schemes") or {}
+    for alternate in (asset.get("alternate") or {}).values():
+        address = urlsplit(alternate["href"])
+        if address.scheme != "file":
+            continue
+        for reference in alternate.get("storage:refs", ()):
+            if region := schemes.get(reference, {}).get("region"):
+                yield region, unquote(address.path)

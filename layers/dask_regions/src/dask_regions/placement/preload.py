@@ -1,0 +1,33 @@
+"""Preload module of the scheduler: ``dask scheduler --preload dask_regions.placement.preload``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dask.config
+
+from dask_regions.placement import TASK_BASED
+from dask_regions.placement.plugin import PlacementPlugin
+from dask_regions.settings import Settings
+
+if TYPE_CHECKING:
+    from distributed.scheduler import Scheduler
+
+__all__ = ["dask_setup"]
+
+
+def dask_setup(scheduler: Scheduler) -> None:
+    """Add placement to a scheduler, and publish its pools' demand where a system is configured.
+
+    Environment: ``AWS_REGION`` (the client Region), ``NO_WORKERS_TIMEOUT`` (seconds), and
+    ``DATASETS_FILE``, without which there are no pools to publish.
+    """
+    settings = Settings.from_environment()
+    dask.config.set(TASK_BASED)
+    # The scheduler has read its configuration before preload modules run.
+    scheduler.no_workers_timeout = settings.no_workers_timeout
+    scheduler.add_plugin(PlacementPlugin(scheduler, settings.aws_region))
+    if settings.datasets_file is not None:
+        from dask_regions.placement import publish  # needs boto3, which a bare scheduler does without
+
+        publish.start(scheduler)

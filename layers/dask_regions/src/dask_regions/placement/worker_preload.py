@@ -1,0 +1,33 @@
+"""Preload module of workers: ``dask worker --preload dask_regions.placement.worker_preload``."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import dask.config
+
+from dask_regions.placement import TASK_BASED
+from dask_regions.placement.marker import enter_region
+from dask_regions.settings import Settings
+
+if TYPE_CHECKING:
+    from distributed.worker import Worker
+
+__all__ = ["dask_setup", "dask_teardown"]
+
+#: Transfers that a worker remembers; Dask's 1000 are one computation's. About 50 MB when full.
+_TRANSFERS = 100_000
+
+
+def dask_setup(worker: Worker) -> None:
+    """Declare the Region of this worker's process, from ``AWS_REGION``."""
+    enter_region(Settings.from_environment().require("aws_region"))
+    dask.config.set(TASK_BASED)
+    worker.transfer_outgoing_log = deque(worker.transfer_outgoing_log, maxlen=_TRANSFERS)
+    worker.transfer_incoming_log = deque(worker.transfer_incoming_log, maxlen=_TRANSFERS)
+
+
+def dask_teardown(worker: Worker) -> None:  # noqa: ARG001  Dask calls it so
+    """Take the declaration back."""
+    enter_region(None)
