@@ -1,0 +1,21 @@
+"""Look at a pool's demand and at its ECS service, and decide what to do (state ``ReadPool``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dask_regions.aws.pools import read_pool
+from dask_regions.settings import Settings
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return a :class:`dask_regions.scaling.Decision`; ``event`` is an alarm's, or has a ``region``."""
+    decision = read_pool(event, Settings.from_environment())
+    logger.info(decision.reason, extra={"decision": decision.model_dump(mode="json")})
+    return decision.model_dump(mode="json")

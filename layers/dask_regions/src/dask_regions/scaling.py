@@ -1,0 +1,220 @@
+"""How many ECS tasks a Region's pool should have: decided from numbers, without any I/O.
+
+One ECS task runs several Dask workers, which live and die together; "task" alone is never used
+below, since ECS and Dask both have them.
+
+Examples
+--------
+>>> from dask_regions.models import Pool
+>>> demand = PoolDemand(region="us-west-2", ecs_tasks=1, workers=2, threads=4, threads_per_ecs_task=4,
+...                     seconds=900.0, runnable=300, unassigned=280)
+>>> desired_tasks(demand, Pool(minimum_tasks=1, maximum_tasks=5), target_duration=90.0)
+3
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dask_regions.models import Pool
+
+__all__ = [
+    "MEMORY_TARGET",
+    "Decision",
+    "Difference",
+    "PoolDemand",
+    "PoolState",
+    "decide",
+    "desired_tasks",
+    "difference",
+]
+
+#: Fraction of a pool's memory that results may fill before it wants more ECS tasks. Dask starts to
+#: spill to disk at 0.6 of a worker's memory (distributed.worker.memory.target).
+MEMORY_TARGET = 0.6
+
+Action = Literal["grow", "shrink", "wait", "hold"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PoolDemand(_Model):
+    """What the scheduler knows of a pool, measured at one moment.
+
+    Attributes
+    ----------
+    region
+        The pool's Region.
+    ecs_tasks, workers, threads
+        What is connected and takes work; retiring workers are not counted.
+    threads_per_ecs_task
+        Threads that one more ECS task would bring.
+    retiring
+        Ids of the ECS tasks that were retired and still wait to be stopped.
+    seconds
+        Estimated work in thread-seconds: of Dask tasks that are processing, queued or without a
+        worker. Dask tasks that wait for others are not counted.
+    runnable
+        Number of those Dask tasks.
+    unassigned
+        How many of them no worker has yet.
+    memory_used, memory_limit
+        Bytes of results that the pool holds (in memory or spilled), and its memory.
+    """
+
+    region: str
+    ecs_tasks: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0)
+    threads_per_ecs_task: int = Field(default=1, ge=1)
+    retiring: tuple[str, ...] = ()
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    runnable: int = Field(default=0, ge=0)
+    unassigned: int = Field(default=0, ge=0)
+    memory_used: int = Field(default=0, ge=0)
+    memory_limit: int = Field(default=0, ge=0)
+
+    @property
+    def memory_fraction(self) -> float:
+        """Fraction of the memory that results fill, 0 to 1; 0 where no limit is known."""
+        return min(1.0, self.memory_used / self.memory_limit) if self.memory_limit else 0.0
+
+
+class PoolState(_Model):
+    """What ECS knows of the pool's service, in ECS tasks, and the bounds it must keep."""
+
+    region: str
+    desired: int = Field(ge=0)
+    running: int = Field(default=0, ge=0)
+    pending: int = Field(default=0, ge=0)
+    pool: Pool
+
+
+class Decision(_Model):
+    """What to do with a pool now, and why.
+
+    Attributes
+    ----------
+    action
+        ``grow`` and ``shrink`` set the service's desired count; ``wait`` looks again soon, because
+        the pool is not yet what was asked for; ``hold`` ends the execution.
+    desired
+        ECS tasks that the service should have, an absolute number.
+    current
+        The service's desired count that this was decided on. If it has changed meanwhile, the
+        decision is void.
+    tasks_to_retire
+        ECS tasks to empty before the count is lowered.
+    reason
+        One sentence for the operator.
+    round
+        How often this execution has looked at the pool, from 1.
+    tasks
+        Ids of the ECS tasks that were retired for this decision.
+    """
+
+    region: str
+    action: Action
+    desired: int = Field(ge=0)
+    current: int = Field(ge=0)
+    tasks_to_retire: int = Field(default=0, ge=0)
+    reason: str
+    round: int = Field(default=1, ge=1)
+    tasks: tuple[str, ...] = ()
+
+
+class Difference(_Model):
+    """ECS tasks that a pool wants and does not have, and has and does not want."""
+
+    missing: int = Field(ge=0)
+    surplus: int = Field(ge=0)
+
+
+def desired_tasks(demand: PoolDemand, pool: Pool, target_duration: float) -> int:
+    """Return how many ECS tasks a pool should have.
+
+    Parameters
+    ----------
+    demand
+        The pool's work and memory.
+    pool
+        Bounds of the answer, which always holds between ``minimum_tasks`` and ``maximum_tasks``.
+    target_duration
+        Seconds in which the pool should finish its work. It should not be much shorter than the
+        start of an ECS task, or the pool asks for more than can help.
+    """
+    by_time = math.ceil(demand.seconds / target_duration / demand.threads_per_ecs_task)
+    # More threads than Dask tasks would idle.
+    useful = math.ceil(demand.runnable / demand.threads_per_ecs_task)
+    wanted = min(max(by_time, 1), useful)
+    return min(max(wanted, _by_memory(demand), pool.minimum_tasks), pool.maximum_tasks)
+
+
+def _by_memory(demand: PoolDemand) -> int:
+    if not demand.memory_limit or not demand.ecs_tasks:
+        return 0
+    per_ecs_task = demand.memory_limit / demand.ecs_tasks
+    return math.ceil(demand.memory_used / (per_ecs_task * MEMORY_TARGET))
+
+
+def difference(demand: PoolDemand, pool: Pool, target_duration: float) -> Difference:
+    """Return what the alarms watch: both numbers are 0 for a pool at rest.
+
+    While there is work that no worker has yet, nothing is surplus.
+    """
+    wanted = desired_tasks(demand, pool, target_duration)
+    surplus = 0 if demand.unassigned else max(0, demand.ecs_tasks - wanted)
+    return Difference(missing=max(0, wanted - demand.ecs_tasks), surplus=surplus)
+
+
+def decide(demand: PoolDemand, state: PoolState, target_duration: float, *, round_: int = 1) -> Decision:
+    """Decide what to do with a pool.
+
+    It grows at once to what is desired; ECS tasks that were asked for and are still starting count
+    as there. It shrinks by half of the surplus at a time, one ECS task at least, never below the
+    minimum, and not while work waits or ECS tasks are starting.
+    """
+    wanted = desired_tasks(demand, state.pool, target_duration)
+    have = state.desired
+    action, desired = _action(demand, wanted, have)
+    return Decision(
+        region=demand.region,
+        action=action,
+        desired=desired,
+        current=have,
+        tasks_to_retire=have - desired if action == "shrink" else 0,
+        reason=_reason(demand, state, wanted, action, desired),
+        round=round_,
+    )
+
+
+def _action(demand: PoolDemand, wanted: int, have: int) -> tuple[Action, int]:
+    if wanted > have:
+        return "grow", wanted
+    if demand.ecs_tasks < have:
+        return "wait", have
+    if wanted < have and not demand.unassigned:
+        return "shrink", have - max(1, (have - wanted) // 2)
+    return "hold", have
+
+
+def _reason(demand: PoolDemand, state: PoolState, wanted: int, action: Action, desired: int) -> str:
+    work = (
+        f"{demand.runnable} Dask tasks to run ({demand.seconds:.0f} thread-seconds, "
+        f"{demand.unassigned} without a worker), {demand.memory_fraction:.0%} of memory used"
+    )
+    bounds = f"between {state.pool.minimum_tasks} and {state.pool.maximum_tasks}"
+    verdict = {
+        "grow": f"grow from {state.desired} to {desired} ECS tasks",
+        "shrink": f"shrink from {state.desired} to {desired} ECS tasks on the way to {wanted}",
+        "wait": f"{demand.ecs_tasks} of {state.desired} ECS tasks are connected, wait for the others",
+        "hold": f"{state.desired} ECS tasks stay",
+    }[action]
+    if action == "hold" and wanted < state.desired:
+        verdict += f" although {wanted} would do, because work waits"
+    return f"{demand.region}: {work}; {wanted} wanted {bounds}: {verdict}"
