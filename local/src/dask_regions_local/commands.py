@@ -1,0 +1,104 @@
+"""The commands ``dask-regions demo`` and ``dask-regions local``."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dask_regions.cli.system import Options
+
+if TYPE_CHECKING:
+    from dask_regions_local.system import LocalSystem
+
+__all__ = ["demo", "local"]
+
+_directory = click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="State directory: data, catalog, logs and results. Default: the one of `dask-regions --local`.",
+)
+
+
+@click.command()
+@_directory
+@click.option("--keep", is_flag=True, help="Keep the system running afterwards, until Ctrl-C.")
+@click.pass_obj
+def demo(options: Options, directory: Path | None, keep: bool) -> None:
+    """Run the main job on this machine: from an empty catalog to a figure.
+
+    Starts the whole system, fills its catalog, finds air temperature under two emission scenarios
+    in two Regions, compares them without moving them, and shows what crossed. Writes demo.png and
+    demo.nc into the state directory.
+
+    \b
+    Examples:
+      dask-regions demo
+      dask-regions demo --keep             then open the dashboard that it prints
+    """
+    from dask_regions_local.demo import run
+
+    console = Console(highlight=False)
+    with run(directory or options.local, console) as system:
+        if keep:
+            _until_stopped(console, system)
+        else:
+            console.print("\nStopped; [bold]dask-regions demo --keep[/bold] leaves it running.")
+
+
+@click.command()
+@_directory
+@click.pass_obj
+def local(options: Options, directory: Path | None) -> None:
+    """Run the whole system on this machine until Ctrl-C.
+
+    Deploys the templates into an emulation of AWS, and starts a real Dask scheduler and the workers
+    of every Region's pool. While it runs, `search`, `sync`, `pools` and `scale` act on it.
+
+    \b
+    Examples:
+      dask-regions local
+      dask-regions local --directory scratch
+    """
+    from dask_regions_local import data
+    from dask_regions_local.system import LocalSystem
+
+    console = Console(highlight=False)
+    directory = directory or options.local
+    with console.status("making the data"):
+        data.make(directory)
+    with ExitStack() as stack:
+        with console.status("starting the system") as status:
+            system = stack.enter_context(LocalSystem(directory, root=data.ROOT, progress=status.update))
+        _until_stopped(console, system)
+
+
+def _addresses(system: LocalSystem) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (
+        ("STAC API", system.api_url),
+        ("dashboard", system.dashboard_url),
+        ("scheduler", system.scheduler_address),
+        ("AWS", system.aws_endpoint),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _until_stopped(console: Console, system: LocalSystem) -> None:
+    """Show the addresses, and wait for Ctrl-C; on SIGTERM the system itself ends us."""
+    console.print(_addresses(system))
+    console.print("\nRunning; Ctrl-C stops it. In another terminal:")
+    console.print("  dask-regions search --variable air_temperature")
+    console.print(
+        f"  export DASK_REGIONS_API={system.api_url} DASK_REGIONS_SCHEDULER={system.scheduler_address}",
+        soft_wrap=True,
+    )
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    console.print("\nstopping")

@@ -1,0 +1,233 @@
+"""What starts is stopped: processes, threads, the environment, and the lock on a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from dask_regions.errors import UnavailableError
+
+__all__ = [
+    "Loop",
+    "Process",
+    "background",
+    "environment",
+    "exclusive",
+    "logging_to",
+    "running",
+    "sigterm_exits",
+]
+
+logger = logging.getLogger(__name__)
+_GUARD = Path(__file__).with_name("guard.py")
+STATE = "system.json"
+
+
+class Process:
+    """A command in a process group of its own that ends with this process, whatever ends it.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    env
+        The whole environment of the command.
+    cwd
+        Its working directory.
+    log
+        File to which its output is appended.
+    """
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
+        with log.open("ab") as output:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_GUARD), *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the guard, which is also the id of the process group."""
+        return self._guard.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code of the command (128 + signal where one ended it); None while it runs."""
+        return self._guard.poll()
+
+    def terminate(self) -> None:
+        """Ask the command to end (SIGTERM)."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the command and everything that it started, now."""
+        if self._guard.stdin is None or self._guard.stdin.closed:
+            return
+        self._signal(signal.SIGKILL)
+        self._guard.wait()
+        self._guard.stdin.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._guard.pid, number)
+
+
+class Loop:
+    """Call a function again and again in a thread; an exception is logged and the loop goes on."""
+
+    def __init__(self, function: Callable[[], None], *, interval: float) -> None:
+        self._function, self._interval = function, interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=function.__qualname__, daemon=True)
+
+    def __enter__(self) -> Loop:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self._function()
+            except Exception:
+                logger.exception("%s failed; it is tried again", self._function.__qualname__)
+
+
+def background(function: Callable[[], object]) -> None:
+    """Call a function in a thread; an exception is logged."""
+
+    def run() -> None:
+        try:
+            function()
+        except Exception:
+            logger.exception("%s failed", function)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+@contextlib.contextmanager
+def logging_to(path: Path, *names: str) -> Iterator[None]:
+    """Send what some loggers and those below them say to a file, and nowhere else, for a while."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in names]
+    for each in loggers:
+        each.addHandler(handler)
+        each.propagate = False
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+            each.propagate = True
+        handler.close()
+
+
+@contextlib.contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set environment variables of this process for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def sigterm_exits() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that context managers are left in order."""
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Iterator[Path]:
+    """Hold a directory for one system; yields the path of its state file, removed at the end.
+
+    Raises
+    ------
+    UnavailableError
+        Where another system holds it; the message has its addresses and says how to stop it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    state = directory / STATE
+    with (directory / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnavailableError(_already_running(directory)) from error
+        state.unlink(missing_ok=True)  # stale: its writer was killed, the kernel released the lock
+        try:
+            yield state
+        finally:
+            state.unlink(missing_ok=True)
+
+
+def running(directory: Path) -> dict[str, Any] | None:
+    """Return what ``system.json`` says of the system that runs in a directory, or None without one."""
+    if not _locked(directory / "lock"):
+        return None  # where there is a state file, it is stale
+    deadline = time.monotonic() + 1.0  # it may be about to write the file
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            found: dict[str, Any] = json.loads((directory / STATE).read_text())
+            return found
+        time.sleep(0.05)
+    return {}
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _already_running(directory: Path) -> str:
+    state = running(directory) or {}
+    if "pid" not in state:
+        return f"a local system is starting in {directory}; wait for it, or choose another directory"
+    return (
+        f"a local system already runs in {directory} (process {state['pid']}, API {state.get('api_url')}, "
+        f"dashboard {state.get('dashboard_url')}); use it, or stop it with Ctrl-C where it was started "
+        f"or with: kill {state['pid']}"
+    )
