@@ -1,0 +1,101 @@
+"""The group ``dask-regions``: options for every command, errors in one line, commands of other packages."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dask_regions.aws.stepfunctions import SIGN_IN
+from dask_regions.cli.operate import pools, scale, sync
+from dask_regions.cli.search import search
+from dask_regions.cli.show import check
+from dask_regions.cli.system import Options
+from dask_regions.errors import ConfigurationError, DaskRegionsError
+
+__all__ = ["main"]
+
+_PLUGINS = "dask_regions.commands"
+_TRACEBACK = "DASK_REGIONS_TRACEBACK"
+
+
+class _Group(click.Group):
+    """Shows our errors in one line, and loads the commands that other packages declare."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        declared = {point.name for point in entry_points(group=_PLUGINS)}
+        return sorted({*super().list_commands(ctx), *declared})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        for point in entry_points(group=_PLUGINS, name=cmd_name):
+            command: click.Command = point.load()
+            return command
+        return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DaskRegionsError, BotoCoreError, ClientError) as error:
+            if ctx.params["traceback"]:
+                raise
+            for line in _lines(error):
+                click.echo(f"error: {line}", err=True)
+            ctx.exit(1)
+
+
+def _lines(error: Exception) -> list[str]:
+    if isinstance(error, ConfigurationError):
+        return [" ".join(problem.split()) for problem in error.problems]
+    text = " ".join(str(error).split())
+    return [text if isinstance(error, DaskRegionsError) else f"AWS: {text}; {SIGN_IN}"]
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dask-regions")
+@click.option(
+    "--local",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".local",
+    envvar="DASK_REGIONS_LOCAL",
+    show_default=True,
+    show_envvar=True,
+    help="State directory of the local system. If one runs there, commands act on it.",
+)
+@click.option("--aws", is_flag=True, help="Act on the system in AWS even if a local one runs.")
+@click.option(
+    "--traceback", is_flag=True, envvar=_TRACEBACK, show_envvar=True, help="Show where an error comes from."
+)
+@click.pass_context
+def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  # noqa: ARG001
+    """One Dask cluster across AWS Regions: find data, compute beside them, scale each Region.
+
+    \b
+    On this machine, without an AWS account:
+      dask-regions demo                    the main job, from an empty catalog to a figure
+      dask-regions local                   the same system, running until Ctrl-C
+    \b
+    While a system runs, here or in AWS:
+      dask-regions sync                    fill the catalog from what the Regions hold
+      dask-regions search --variable air_temperature --scenario A1B
+      dask-regions pools                   ECS tasks and waiting work of every Region
+      dask-regions scale us-west-2 2       set the ECS tasks of one Region's pool
+
+    \b
+    Explicit options beat the environment, and the environment beats the defaults:
+      SYSTEM_NAME      name of the system                          (dask-regions)
+      DATASETS_FILE    Regions, pools and datasets                 (datasets.yaml)
+      DASK_REGIONS_API address of the catalog's STAC API
+      SCHEDULER_URL    address of the scheduler's web server, for the waiting work in `pools`
+    """
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", "3")  # a person waits
+    ctx.obj = Options(local=local, aws=aws)
+
+
+for _command in (check, pools, scale, search, sync):
+    main.add_command(_command)
