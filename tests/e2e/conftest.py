@@ -1,0 +1,64 @@
+"""The whole local system, started once for the tests of one worker process of pytest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from dask_regions_local.data import make
+from dask_regions_local.system import LocalSystem
+
+ROOT = Path(__file__).parents[2]
+# What local mode reads of the repository; the rest is not needed to run it.
+ARTEFACTS = ("template.yaml", "samconfig.toml", "datasets.yaml", "regional_stack", "statemachines", "functions")
+
+
+@pytest.fixture(scope="session")
+def copy_of_the_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that copies what is deployed, to be edited by one test."""
+
+    def copy(name: str) -> Path:
+        root = tmp_path_factory.mktemp(name)
+        for artefact in ARTEFACTS:
+            source = ROOT / artefact
+            if source.is_dir():
+                shutil.copytree(source, root / artefact)
+            else:
+                shutil.copy(source, root / artefact)
+        # Not edited, and costly to make again.
+        for shared in ("layers", ".cache", "uv.lock", "pyproject.toml", ".uv"):
+            (root / shared).symlink_to(ROOT / shared)
+        return root
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """Run the local system from the repository's own artefacts, with a catalog that is in sync."""
+    directory = tmp_path_factory.mktemp("system")
+    make(directory)
+    with LocalSystem(directory, root=ROOT) as running:
+        execution = run_state_machine(running, "SyncCatalog", {})
+        assert execution["status"] == "SUCCEEDED", execution
+        yield running
+
+
+def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]) -> dict[str, object]:
+    """Start the client Region's state machine whose name contains ``name`` and wait for its end."""
+    client = boto3.client("stepfunctions", region_name=system.client_region, endpoint_url=system.aws_endpoint)
+    machines = client.list_state_machines()["stateMachines"]
+    [arn] = [machine["stateMachineArn"] for machine in machines if name in machine["name"]]
+    started = client.start_execution(
+        stateMachineArn=arn, name=f"test-{time.time_ns()}", input=json.dumps(payload)
+    )
+    while True:
+        execution = client.describe_execution(executionArn=started["executionArn"])
+        if execution["status"] != "RUNNING":
+            return dict(execution)
+        time.sleep(0.2)

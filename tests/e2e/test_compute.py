@@ -1,0 +1,108 @@
+"""Compute in two Regions: right values, reads in their Region, little crosses, failures are survived."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+import iris_sample_data
+import numpy as np
+import pystac_client
+import pytest
+import xarray as xr
+from dask_regions_local.system import LocalSystem
+from distributed import Client
+
+import dask_regions
+from dask_regions.placement.plugin import records
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
+
+SCENARIOS = {"A1B": "us-west-2", "E1": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def client(system: LocalSystem) -> Iterator[Client]:
+    with dask_regions.connect(system.scheduler_address) as client:
+        yield client
+
+
+def find(system: LocalSystem, scenario: str) -> list[Any]:
+    catalog = pystac_client.Client.open(system.api_url)
+    return list(
+        catalog.search(filter=f"scenario = '{scenario}' AND a_contains(variables, 'air_temperature')").items()
+    )
+
+
+def plain(scenario: str) -> xr.DataArray:
+    """Open the same data with plain xarray, on one thread."""
+    path = Path(iris_sample_data.path) / f"{scenario}_north_america.nc"
+    with xr.open_dataset(path) as dataset:
+        return dataset.air_temperature.load()
+
+
+def open_both(system: LocalSystem, client: Client) -> dict[str, xr.DataArray]:
+    return {name: dask_regions.open_dataset(find(system, name), client).air_temperature for name in SCENARIOS}
+
+
+def test_items_tell_the_region_that_holds_them(system: LocalSystem) -> None:
+    for scenario, region in SCENARIOS.items():
+        items = find(system, scenario)
+        assert items
+        assert all(item.properties["regions"] == [region] for item in items)
+
+
+def test_no_read_runs_outside_its_region_and_little_crosses(system: LocalSystem, client: Client) -> None:
+    arrays = open_both(system, client)
+    maps = {name: a.sel(time=slice("2070", "2099")).mean("time") for name, a in arrays.items()}
+    series = {name: a.mean(("latitude", "longitude")) for name, a in arrays.items()}
+    with dask_regions.transfers(client) as transfers:
+        difference, got_maps, got_series = dask.compute(maps["A1B"] - maps["E1"], maps, series)
+
+    for name in SCENARIOS:
+        want = plain(name)
+        np.testing.assert_allclose(
+            got_maps[name], want.sel(time=slice("2070", "2099")).mean("time"), rtol=1e-6
+        )
+        np.testing.assert_allclose(got_series[name], want.mean(("latitude", "longitude")), rtol=1e-6)
+    np.testing.assert_allclose(difference, got_maps["A1B"] - got_maps["E1"], atol=1e-6)
+
+    reads = client.run_on_scheduler(records).reads
+    assert {data for data, _ in reads} == set(SCENARIOS.values())
+    assert all(data == worker for data, worker in reads), reads
+    data_bytes = sum(a.nbytes for a in arrays.values())
+    assert 0 < transfers.crossed < 0.05 * data_bytes
+
+
+def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
+    system: LocalSystem, client: Client
+) -> None:
+    arrays = open_both(system, client)
+
+    def slowly(block: np.ndarray) -> np.ndarray:
+        time.sleep(0.2)
+        return block
+
+    future = client.compute(
+        sum(a.mean("time") for a in (xr.apply_ufunc(slowly, a, dask="parallelized", output_dtypes=[a.dtype]) for a in arrays.values()))
+    )
+    [victim] = [
+        worker for worker, info in client.scheduler_info()["workers"].items() if "region-us-west-2" in info["resources"]
+    ][:1]
+    killer = threading.Timer(1.0, lambda: client.run(_die, workers=[victim], on_error="ignore"))
+    killer.start()
+    got = future.result(timeout=120)
+    killer.join()
+    want = sum(plain(name).mean("time") for name in SCENARIOS)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def _die() -> None:
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)

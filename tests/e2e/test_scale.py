@@ -1,0 +1,76 @@
+"""A burst of work for one Region grows that Region's pool and no other, and nothing is lost after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import boto3
+import pytest
+from dask_regions_local.system import LocalSystem
+
+import dask_regions
+from dask_regions import names
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
+
+
+def desired(system: LocalSystem, region: str) -> int:
+    ecs = boto3.client("ecs", region_name=region, endpoint_url=system.aws_endpoint)
+    [service] = ecs.describe_services(
+        cluster=names.cluster_name("dask-regions"), services=[names.service_name("dask-regions")]
+    )["services"]
+    return int(service["desiredCount"])
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: did not happen in {seconds:.0f} s"
+        time.sleep(0.5)
+
+
+def slow(number: int) -> int:
+    time.sleep(0.5)
+    return number
+
+
+def test_a_burst_grows_one_pool_which_comes_back_without_losing_a_result(system: LocalSystem) -> None:
+    resource = {names.region_resource("us-west-2"): 0}
+    with dask_regions.connect(system.scheduler_address) as client:
+        futures = client.map(slow, range(120), resources=resource, pure=False)
+        wait_until(lambda: desired(system, "us-west-2") > 1, "the pool of us-west-2 grows")
+        wait_until(
+            lambda: sum(f.status == "finished" for f in futures) == len(futures), "the burst is computed"
+        )
+        assert desired(system, "us-east-1") == 1
+
+        # The results are still held, on workers that now go.
+        wait_until(lambda: desired(system, "us-west-2") == 1, "the pool of us-west-2 comes back")
+        wait_until(lambda: len(client.scheduler_info()["workers"]) == 2, "the surplus workers are gone")
+        assert all(future.status == "finished" for future in futures)
+        assert client.gather(futures) == list(range(120))
+        assert desired(system, "us-east-1") == 1
+
+
+def test_the_user_is_told_which_pool_is_empty_and_the_job_goes_on_when_it_is_scaled(
+    system: LocalSystem,
+) -> None:
+    ecs = boto3.client("ecs", region_name="us-east-1", endpoint_url=system.aws_endpoint)
+    service = {
+        "cluster": names.cluster_name("dask-regions"),
+        "service": names.service_name("dask-regions"),
+    }
+    messages: list[str] = []
+    with dask_regions.connect(system.scheduler_address, on_message=messages.append) as client:
+        ecs.update_service(desiredCount=0, **service)
+        try:
+            wait_until(lambda: len(client.scheduler_info()["workers"]) == 1, "the pool is stopped")
+            future = client.submit(slow, 7, resources={names.region_resource("us-east-1"): 0}, pure=False)
+            wait_until(lambda: bool(messages), "the user is told", 30)
+            assert "us-east-1" in messages[0]
+            assert "dask-regions scale us-east-1 1" in messages[0]
+            assert not future.done()
+        finally:
+            ecs.update_service(desiredCount=1, **service)
+        assert future.result(timeout=120) == 7
