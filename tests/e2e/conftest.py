@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
+from operate import run_state_machine
+
 from dask_regions_local.data import make
 from dask_regions_local.system import LocalSystem
 
 ROOT = Path(__file__).parents[2]
 # What local mode reads of the repository; the rest is not needed to run it.
-ARTEFACTS = ("template.yaml", "samconfig.toml", "datasets.yaml", "regional_stack", "statemachines", "functions")
+ARTEFACTS = (
+    "template.yaml",
+    "samconfig.toml",
+    "datasets.yaml",
+    "regional_stack",
+    "statemachines",
+    "functions",
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,21 +50,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     directory = tmp_path_factory.mktemp("system")
     make(directory)
     with LocalSystem(directory, root=ROOT) as running:
-        execution = run_state_machine(running, "SyncCatalog", {})
+        execution = run_state_machine(running, "SyncCatalogStateMachine", {})
         assert execution["status"] == "SUCCEEDED", execution
         yield running
-
-
-def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]) -> dict[str, object]:
-    """Start the client Region's state machine whose name contains ``name`` and wait for its end."""
-    client = boto3.client("stepfunctions", region_name=system.client_region, endpoint_url=system.aws_endpoint)
-    machines = client.list_state_machines()["stateMachines"]
-    [arn] = [machine["stateMachineArn"] for machine in machines if name in machine["name"]]
-    started = client.start_execution(
-        stateMachineArn=arn, name=f"test-{time.time_ns()}", input=json.dumps(payload)
-    )
-    while True:
-        execution = client.describe_execution(executionArn=started["executionArn"])
-        if execution["status"] != "RUNNING":
-            return dict(execution)
-        time.sleep(0.2)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import numpy as np
 import pystac_client
 import pytest
 import xarray as xr
-from dask_regions_local.system import LocalSystem
 from distributed import Client
+from operate import slow, wait_until
 
 import dask_regions
+from dask_regions import names
 from dask_regions.placement.plugin import records
+from dask_regions_local.system import LocalSystem
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 
@@ -83,26 +85,18 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
 ) -> None:
     arrays = open_both(system, client)
 
-    def slowly(block: np.ndarray) -> np.ndarray:
-        time.sleep(0.2)
-        return block
-
-    future = client.compute(
-        sum(a.mean("time") for a in (xr.apply_ufunc(slowly, a, dask="parallelized", output_dtypes=[a.dtype]) for a in arrays.values()))
-    )
-    [victim] = [
-        worker for worker, info in client.scheduler_info()["workers"].items() if "region-us-west-2" in info["resources"]
-    ][:1]
-    killer = threading.Timer(1.0, lambda: client.run(_die, workers=[victim], on_error="ignore"))
-    killer.start()
+    slowed = [
+        xr.apply_ufunc(slow, array, dask="parallelized", output_dtypes=[array.dtype])
+        for array in arrays.values()
+    ]
+    pids = client.run(os.getpid)
+    future = client.compute(sum(array.mean("time") for array in slowed))
+    pool = names.region_resource("us-west-2")
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    victim = next(address for address, info in workers.items() if pool in info["resources"])
+    wait_until(lambda: bool(client.processing()[victim]), "the worker is at work", 30)
+    os.kill(pids[victim], signal.SIGKILL)
     got = future.result(timeout=120)
-    killer.join()
+    assert victim not in client.scheduler_info(n_workers=-1)["workers"]
     want = sum(plain(name).mean("time") for name in SCENARIOS)
     np.testing.assert_allclose(got, want, rtol=1e-6)
-
-
-def _die() -> None:
-    import os
-    import signal
-
-    os.kill(os.getpid(), signal.SIGKILL)

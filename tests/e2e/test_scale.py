@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import boto3
 import pytest
-from dask_regions_local.system import LocalSystem
+from operate import desired, slow, wait_until
 
 import dask_regions
 from dask_regions import names
+from dask_regions_local.system import LocalSystem
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
-
-
-def desired(system: LocalSystem, region: str) -> int:
-    ecs = boto3.client("ecs", region_name=region, endpoint_url=system.aws_endpoint)
-    [service] = ecs.describe_services(
-        cluster=names.cluster_name("dask-regions"), services=[names.service_name("dask-regions")]
-    )["services"]
-    return int(service["desiredCount"])
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: did not happen in {seconds:.0f} s"
-        time.sleep(0.5)
-
-
-def slow(number: int) -> int:
-    time.sleep(0.5)
-    return number
 
 
 def test_a_burst_grows_one_pool_which_comes_back_without_losing_a_result(system: LocalSystem) -> None:

@@ -353,3 +353,20 @@ def test_a_bbox_that_is_not_four_numbers_is_a_usage_error(
     run: Any, catalog: type[FakeCatalog], bbox: str
 ) -> None:
     assert run("search", "--api", "http://catalog", "--bbox", bbox).exit_code == 2
+
+
+@pytest.mark.parametrize("period", ["nonsense", "2070/2080/2090", "2070-1-1"])
+def test_a_datetime_that_is_no_interval_is_a_usage_error(
+    run: Any, catalog: type[FakeCatalog], period: str
+) -> None:
+    result = run("search", "--api", "http://catalog", "--datetime", period)
+    assert result.exit_code == 2
+    assert "2070-01-01/2099-12-31" in result.stderr
+
+
+@pytest.mark.parametrize("period", ["2070", "2070-06/..", "../2099-12-31", "2070-01-01T00:00:00Z"])
+def test_instants_intervals_and_open_ends_are_passed_on(
+    run: Any, catalog: type[FakeCatalog], period: str
+) -> None:
+    assert run("search", "--api", "http://catalog", "--datetime", period).exit_code == 0
+    assert catalog.queries[0]["datetime"] == period

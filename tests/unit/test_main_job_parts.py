@@ -95,7 +95,7 @@ def test_maps_and_series_are_what_numpy_says() -> None:
         values = dataset.air_temperature.values.astype("f8")
         maps[scenario] = values[210:240].mean(axis=0)
         series = [np.average(year, weights=weights) for year in values]
-        np.testing.assert_allclose(result[f"map_{scenario}"], maps[scenario], rtol=1e-12)
+        np.testing.assert_allclose(result[f"mean_{scenario}"], maps[scenario], rtol=1e-12)
         np.testing.assert_allclose(result[f"series_{scenario}"], series, rtol=1e-12)
     np.testing.assert_allclose(result["difference"], maps["A1B"] - maps["E1"], rtol=1e-9)
     assert list(result.year.values) == list(range(1860, 2100))

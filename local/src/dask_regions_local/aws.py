@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,10 @@ class Aws:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        self._session = boto3.Session(*CREDENTIALS.values())
+        self._session = boto3.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
@@ -50,6 +54,7 @@ def serve(region: str) -> Iterator[Aws]:
     region
         Default Region of this process for the time.
     """
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else it logs every request
     default_user_config["lambda"]["use_docker"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     moto_api_backend.reset()

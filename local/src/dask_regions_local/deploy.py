@@ -128,7 +128,8 @@ class Deployment:
         name = properties.get("Name", f"{stack.name}-{logical}")
         client = self._aws.client("events", stack.region)
         bus = properties.get("EventBusName", "default")
-        optional = {key: properties[key] for key in ("ScheduleExpression", "State") if key in properties}
+        keys: tuple[str, ...] = ("ScheduleExpression", "State")
+        optional = {key: properties[key] for key in keys if key in properties}
         if "EventPattern" in properties:
             optional["EventPattern"] = json.dumps(properties["EventPattern"])
         arn = client.put_rule(Name=name, EventBusName=bus, **optional)["RuleArn"]

@@ -51,7 +51,7 @@ def draw(result: xr.Dataset, file: Path, regions: Mapping[str, str]) -> None:
 
 
 def _draw_maps(figure: Any, axes: dict[str, Axes], result: xr.Dataset, regions: Mapping[str, str]) -> None:
-    celsius = {name: result[f"map_{name}"] - _KELVIN for name in ("A1B", "E1")}
+    celsius = {name: result[f"mean_{name}"] - _KELVIN for name in ("A1B", "E1")}
     lowest = min(float(values.min()) for values in celsius.values())
     highest = max(float(values.max()) for values in celsius.values())
     for name, values in celsius.items():

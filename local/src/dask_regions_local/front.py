@@ -156,7 +156,11 @@ def _event(request: Request, route: Route, parameters: Mapping[str, str]) -> dic
         },
         "isBase64Encoded": encoded,
     }
-    optional = {"queryStringParameters": query, "pathParameters": dict(parameters), "body": text}
+    optional: dict[str, Any] = {
+        "queryStringParameters": query,
+        "pathParameters": dict(parameters),
+        "body": text,
+    }
     optional["cookies"] = cookies.split("; ") if cookies else None
     return event | {name: value for name, value in optional.items() if value}
 

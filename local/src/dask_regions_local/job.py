@@ -33,16 +33,16 @@ def compute(a1b: xr.Dataset, e1: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``map_A1B``, ``map_E1`` and ``difference`` (latitude, longitude), means over 2070-2099 in K;
+        ``mean_A1B``, ``mean_E1`` and ``difference`` (latitude, longitude), means over 2070-2099 in K;
         ``series_A1B`` and ``series_E1`` (year), means over the area weighted by cos(latitude), in K.
         All float64, because float32 sums of 30 years lose the sixth digit.
     """
     result: dict[str, xr.DataArray] = {}
     for scenario, dataset in zip(SCENARIOS, (a1b, e1), strict=True):
         temperature = dataset[VARIABLE].astype("float64").reset_coords(drop=True)
-        result[f"map_{scenario}"] = _mean_map(temperature)
+        result[f"mean_{scenario}"] = _mean_map(temperature)
         result[f"series_{scenario}"] = _area_mean(temperature)
-    ours, theirs = xr.align(result["map_A1B"], result["map_E1"], join="exact")
+    ours, theirs = xr.align(result["mean_A1B"], result["mean_E1"], join="exact")
     result["difference"] = ours - theirs
     for variable in result.values():
         variable.attrs = {"units": "K"}

@@ -15,7 +15,8 @@ from unittest.mock import patch
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
-from moto.events.models import EventTemplateParser, Rule
+from moto.events.models import Rule
+from moto.events.utils import EventTemplateParser
 from moto.fsx.responses import FSxResponse
 
 __all__ = ["Hooks", "applied"]

@@ -132,7 +132,9 @@ class Pools:
 
     def _start(self, region: str, service: Any) -> Task:
         backend = ecs_backends[ACCOUNT][region]
-        definition = backend.describe_task_definition(service.task_definition).container_definitions[0]
+        definition: dict[str, Any] = backend.describe_task_definition(
+            service.task_definition
+        ).container_definitions[0]
         identity = uuid.uuid4().hex
         variables = {
             name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ
@@ -143,7 +145,7 @@ class Pools:
         variables |= {
             item["name"]: self._secret(region, item["valueFrom"]) for item in definition.get("secrets") or ()
         }
-        variables |= CREDENTIALS | self._overrides
+        variables |= {**CREDENTIALS, **self._overrides}
         variables["ECS_CONTAINER_METADATA_URI_V4"] = f"{self._metadata.url}/ecs/{identity}"
         command = [*(definition.get("entryPoint") or ()), *(definition.get("command") or ())]
         if command[0] in ("python", "python3"):

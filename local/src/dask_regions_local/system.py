@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -31,7 +32,7 @@ from .pools import Pools
 from .storage import FileSystems, Storage, localise_datasets
 from .web import Server
 
-__all__ = ["LocalSystem"]
+__all__ = ["LocalSystem", "deliver", "invoke"]
 
 #: Seconds until scheduler and workers answer; a warm machine needs ten.
 _READY_TIMEOUT = 120.0
@@ -139,10 +140,10 @@ class LocalSystem:
         self.dashboard_url = f"http://127.0.0.1:{dashboard}/status"
         #: What stands in the templates, and what stands for it on this machine.
         self._rewrites = {
-            "/opt/datasets.yaml": str(self.datasets_file),
-            "/mnt/catalog": str(self.directory / "catalog"),
-            "scheduler.dask-regions.internal:8786": f"127.0.0.1:{scheduler}",
-            "scheduler.dask-regions.internal:8787": f"127.0.0.1:{dashboard}",
+            r"/opt/datasets\.yaml": str(self.datasets_file),
+            r"/mnt/catalog": str(self.directory / "catalog"),
+            r"scheduler\.[a-z0-9-]+\.internal:8786": f"127.0.0.1:{scheduler}",
+            r"scheduler\.[a-z0-9-]+\.internal:8787": f"127.0.0.1:{dashboard}",
         }
         self._task_environment = {
             "DASK_TEMPORARY_DIRECTORY": str(self.directory / "scratch"),
@@ -163,8 +164,8 @@ class LocalSystem:
         self.pools = Pools(aws, regions, self.directory, self._localise, overrides)
         stack.callback(self.pools.close)
         hooks = Hooks(
-            invoke=lambda *request: _invoke(functions, *request),
-            deliver=lambda arn, event: _deliver(aws, arn, event),
+            invoke=lambda *request: invoke(functions, *request),
+            deliver=lambda arn, event: deliver(aws, arn, event),
             create_task=files.create_task,
             describe_tasks=files.describe_tasks,
             list_tasks=self.pools.list_tasks,
@@ -176,9 +177,8 @@ class LocalSystem:
         deployment = Deployment(aws, functions, api, self._root, executor)
         self._storage.create()
         uploaded = executor.submit(self._storage.upload)
-        stack.enter_context(
-            Loop(self.pools.reconcile, interval=0.2)
-        )  # starts the scheduler while the rest deploys
+        # From here on: the scheduler starts while the rest is deployed.
+        stack.enter_context(Loop(self.pools.reconcile, interval=0.2))
         self._deploy(deployment)
         stack.enter_context(Loop(Alarms(aws, regions).evaluate, interval=1.0))
         self.state_machines = deployment.state_machines
@@ -215,7 +215,7 @@ class LocalSystem:
 
     def _localise(self, value: str) -> str:
         for deployed, local in self._rewrites.items():
-            value = value.replace(deployed, local)
+            value = re.sub(deployed, lambda _, local=local: local, value)  # type: ignore[misc]
         return value
 
     def _wait_until_ready(self) -> None:
@@ -247,14 +247,14 @@ def _free_ports(number: int) -> list[int]:
         return [int(free.getsockname()[1]) for free in sockets]
 
 
-def _invoke(functions: Functions, region: str, name: str, event: bytes, wait: bool) -> tuple[bool, bytes]:
+def invoke(functions: Functions, region: str, name: str, event: bytes, wait: bool) -> tuple[bool, bytes]:
     if wait:
         return functions.invoke(region, name, event)
     background(lambda: functions.invoke(region, name, event))
     return False, b""
 
 
-def _deliver(aws: Aws, arn: str, event: Any) -> None:
+def deliver(aws: Aws, arn: str, event: Any) -> None:
     """Start what an event rule targets, in the background as EventBridge does."""
     service, region = arn.split(":")[2:4]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,19 +67,18 @@ class Cluster:
 
     def close(self) -> None:
         self.client.close()
+        # One after the other: a worker that is told to stop while its scheduler stops may hang at exit.
         for process in reversed(self.processes):
             process.terminate()
-        for process in self.processes:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.processes.clear()
 
 
 def _address(file: Path) -> str:
-    import json
-
     return str(json.loads(file.read_text())["address"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 _MOUNTED = "fsx"
+#: What pystac-client takes: a year, a month, a day, an RFC 3339 timestamp, or an open end.
+_MOMENT = re.compile(r"\.\.|\d{4}(-\d\d(-\d\d([Tt].+)?)?)?|")
 
 
 @click.command()
@@ -59,7 +62,7 @@ def search(
     query: dict[str, Any] = {
         "filter": _filter(variable, scenario, region),
         "collections": list(collections) or None,
-        "datetime": period,
+        "datetime": _interval(period) if period else None,
         "bbox": _bbox(bbox) if bbox else None,
         "max_items": limit,
     }
@@ -101,6 +104,16 @@ def _filter(variable: str | None, scenario: str | None, region: str | None) -> d
     if len(conditions) > 1:
         return {"op": "and", "args": conditions}
     return conditions[0] if conditions else None
+
+
+def _interval(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) > 2 or not all(_MOMENT.fullmatch(part) for part in parts):
+        raise click.BadParameter(
+            f"{text!r} is no instant or interval; write 2070-01-01/2099-12-31, 2070/.. or 2070-06",
+            param_hint="--datetime",
+        )
+    return text
 
 
 def _bbox(text: str) -> list[float]:

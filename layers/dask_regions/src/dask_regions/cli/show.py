@@ -14,7 +14,7 @@ from dask_regions.cli.system import Options, System
 __all__ = ["check", "console", "table"]
 
 #: Wide enough that a pipe gets whole rows.
-_PIPE_WIDTH = 240
+_PIPE_WIDTH = 1000
 
 
 def console() -> Console:

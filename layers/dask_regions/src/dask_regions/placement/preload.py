@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dask.config
 
-from dask_regions.placement import TASK_BASED
+from dask_regions.placement import TASK_BASED, publish
 from dask_regions.placement.plugin import PlacementPlugin
 from dask_regions.settings import Settings
 
@@ -27,7 +27,4 @@ def dask_setup(scheduler: Scheduler) -> None:
     # The scheduler has read its configuration before preload modules run.
     scheduler.no_workers_timeout = settings.no_workers_timeout
     scheduler.add_plugin(PlacementPlugin(scheduler, settings.aws_region))
-    if settings.datasets_file is not None:
-        from dask_regions.placement import publish  # needs boto3, which a bare scheduler does without
-
-        publish.start(scheduler)
+    publish.start(scheduler)

@@ -1,0 +1,105 @@
+"""Starting a sync and reading how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from dask_regions.aws import stepfunctions
+from dask_regions.aws.stepfunctions import Execution, follow, start
+from dask_regions.errors import NotFoundError, UnavailableError
+
+REGION = "eu-west-2"
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a function that creates a state machine in an account of its own."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    with mock_aws():
+        client = boto3.client("stepfunctions", region_name=REGION)
+
+        def create(name: str) -> str:
+            role = "arn:aws:iam::123456789012:role/role"
+            return client.create_state_machine(name=name, definition=definition, roleArn=role)[
+                "stateMachineArn"
+            ]
+
+        yield create
+
+
+def started_with(execution: Execution) -> dict[str, Any]:
+    client = boto3.client("stepfunctions", region_name=REGION)
+    return dict(client.describe_execution(executionArn=execution.arn))
+
+
+def test_a_sync_starts_the_machine_that_is_named_after_it(machines: Any) -> None:
+    machines("dask-regions-ScalePoolStateMachine-1")
+    arn = machines("dask-regions-SyncCatalogStateMachine-2")
+    execution = started_with(start(REGION))
+    assert execution["stateMachineArn"] == arn
+    assert json.loads(execution["input"]) == {}
+
+
+def test_a_sync_of_some_regions_hands_them_on(machines: Any) -> None:
+    machines("SyncCatalogStateMachine")
+    execution = started_with(start(REGION, ["us-west-2"]))
+    assert json.loads(execution["input"]) == {"regions": ["us-west-2"]}
+
+
+def test_without_a_state_machine_the_error_says_what_to_deploy(machines: Any) -> None:
+    machines("dask-regions-ScalePoolStateMachine")
+    with pytest.raises(NotFoundError, match=r"deploy template\.yaml"):
+        start(REGION)
+
+
+def test_of_several_systems_one_has_to_be_named(machines: Any) -> None:
+    arns = [machines(f"{system}-SyncCatalogStateMachine") for system in ("one", "two")]
+    with pytest.raises(NotFoundError, match="--state-machine") as caught:
+        start(REGION)
+    assert all(arn in str(caught.value) for arn in arns)
+    assert started_with(start(REGION, state_machine=arns[1]))["stateMachineArn"] == arns[1]
+
+
+def test_a_state_machine_that_is_gone_is_reported(machines: Any) -> None:
+    with pytest.raises(UnavailableError, match="could not be started"):
+        start(REGION, state_machine=f"arn:aws:states:{REGION}:123456789012:stateMachine:gone")
+
+
+class FakeClient:
+    """Answers with one status after the other."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self._answers = iter(answers)
+
+    def describe_execution(self, **request: str) -> dict[str, Any]:
+        return {**request, "executionArn": request["executionArn"], **next(self._answers)}
+
+
+def test_an_execution_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = {"status": "SUCCEEDED", "output": json.dumps({"swapped": {"us-west-2": 7}, "failed": {}})}
+    client = FakeClient({"status": "RUNNING"}, {"status": "RUNNING"}, end)
+    monkeypatch.setattr(stepfunctions.boto3, "client", lambda *_, **__: client)
+    seen = list(follow(Execution(arn="arn", status="RUNNING"), REGION, seconds=0))
+    assert [each.status for each in seen] == ["RUNNING", "RUNNING", "SUCCEEDED"]
+    assert [(each.region, each.written) for each in seen[-1].results()] == [("us-west-2", 7)]
+
+
+def test_an_incomplete_sync_names_the_regions_that_failed() -> None:
+    cause = json.dumps({"us-east-1": "no such bucket"})
+    execution = Execution(arn="arn", status="FAILED", error="SyncIncomplete", cause=cause)
+    [result] = execution.results()
+    assert (result.region, result.error) == ("us-east-1", "no such bucket")
+
+
+@pytest.mark.parametrize("cause", [None, "not JSON", '"text"', '{"Error": "E", "Cause": "C"}'])
+def test_a_failure_without_regions_tells_of_none(cause: str | None) -> None:
+    assert Execution(arn="arn", status="FAILED", error="SyncFailed", cause=cause).results() == ()
