@@ -136,8 +136,9 @@ async def test_transfer_logs_tell_who_and_how_much(
         await client.submit(lambda x: None, values, workers=[other.address])
         await values
         look = "look at client/transfers.py"
-        for _ in range(100):
-            if not worker.transfer_outgoing_count:
+        # The count is raised when a request arrives: what a client has just received may come before it.
+        for _ in range(500):
+            if len(worker.transfer_outgoing_log) == 2 and not worker.transfer_outgoing_count:
                 break
             await asyncio.sleep(0.01)
         sent = list(worker.transfer_outgoing_log)

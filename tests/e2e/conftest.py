@@ -1,4 +1,4 @@
-"""The whole local system, started once for the tests of one worker process of pytest."""
+"""The whole local system. It changes its process while it runs, so it ends with the module that uses it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def copy_of_the_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     """Run the local system from the repository's own artefacts, with a catalog that is in sync."""
     directory = tmp_path_factory.mktemp("system")

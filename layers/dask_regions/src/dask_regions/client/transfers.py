@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Transfers", "transfers"]
 
 # How often, 10 ms apart, a worker is asked whether its last transfers were confirmed.
-_CONFIRMATIONS = 100
+_CONFIRMATIONS = 300
 # When the newest transfer ended that a worker knows of, by what clock is no matter.
 _Mark = float | None
 
