@@ -79,6 +79,13 @@ def test_no_read_runs_outside_its_region_and_little_crosses(system: LocalSystem,
     data_bytes = sum(a.nbytes for a in arrays.values())
     assert 0 < transfers.crossed < 0.05 * data_bytes
 
+    # The workers' own records: what came from another Region is smaller than any chunk as stored.
+    received = client.run(lambda dask_worker: list(dask_worker.transfer_incoming_log)).values()
+    crossed = [nbytes for log in received for entry in log for nbytes in entry["keys"].values()]
+    chunk = min(np.prod([max(sizes) for sizes in a.chunks]) * a.dtype.itemsize for a in arrays.values())
+    assert crossed
+    assert max(crossed) < chunk / 2
+
 
 def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
     system: LocalSystem, client: Client

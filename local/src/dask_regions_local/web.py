@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 __all__ = ["Request", "Response", "Server"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ class _ThreadingServer(ThreadingHTTPServer):
         """A client that went away is not an error of ours."""
 
 
+def _response(handle: Callable[[Request], Response], request: Request) -> Response:
+    try:
+        return handle(request)
+    except Exception:  # noqa: BLE001  the server outlives what a handler does
+        _log.exception("%s %s failed", request.method, request.target)
+        return Response(500, b'{"message":"Internal Server Error"}')
+
+
 def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,7 +89,7 @@ def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandl
             request = Request(
                 self.command, self.path, list(self.headers.items()), self.read(), self.client_address[0]
             )
-            response = handle(request)
+            response = _response(handle, request)
             self.send_response(response.status)
             for name, value in response.headers:
                 if name.lower() != "content-length":

@@ -69,8 +69,8 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
     found += ["--nthreads", environ.get("THREADS_PER_WORKER", "1")]
     found += ["--name", f"{name}-0" if alone else name]
     found += ["--resources", f"{region_resource(region)}=1"]
-    if alone:
-        found += ["--no-nanny"]
+    # Dask's own limit is by threads per core of the host, of which a container may have a part.
+    found += ["--no-nanny"] if alone else ["--memory-limit", f"{1 / int(workers):.4f}"]
     return [*found, "--preload", _PRELOAD_MODULE]
 
 
