@@ -3,7 +3,7 @@
 
 UV_VERSION := 0.13.8
 UV := .uv/$(UV_VERSION)/bin/uv
-RUN := $(UV) run --frozen --no-sync
+BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 # Templates are checked without an AWS account.
 export AWS_DEFAULT_REGION ?= eu-west-2
@@ -16,29 +16,29 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: .venv/demo ## set up and run the main job on this machine
-	@$(RUN) dask-regions demo
+	@$(BIN)/dask-regions demo
 
 local: .venv/demo ## run the whole system on this machine until Ctrl-C
-	@exec $(RUN) dask-regions local
+	@exec $(BIN)/dask-regions local
 
 test: .venv/all ## set up and run the tests
-	$(RUN) pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs
-	$(RUN) ruff check
-	$(RUN) ruff format --check
-	$(RUN) mypy layers/dask_regions/src local/src
-	@for function in functions/*/; do $(RUN) mypy $$function/app.py || exit 1; done
-	$(RUN) lint-imports
-	$(RUN) dask-regions check
-	$(RUN) cfn-lint template.yaml 'regional_stack/*.yaml'
-	$(RUN) sam validate --lint --template template.yaml
-	$(RUN) sam validate --lint --template regional_stack/template.yaml
-	UV=$(CURDIR)/$(UV) $(RUN) sam build --template template.yaml --build-in-source
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy layers/dask_regions/src local/src
+	@for function in functions/*/; do $(BIN)/mypy $$function/app.py || exit 1; done
+	$(BIN)/lint-imports
+	$(BIN)/dask-regions check
+	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
+	$(BIN)/sam validate --lint --template template.yaml
+	$(BIN)/sam validate --lint --template regional_stack/template.yaml
+	UV=$(CURDIR)/$(UV) $(BIN)/sam build --template template.yaml
 
 format: .venv/all ## put the code into shape
-	$(RUN) ruff check --fix
-	$(RUN) ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam

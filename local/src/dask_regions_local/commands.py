@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -101,4 +102,5 @@ def _until_stopped(console: Console, system: LocalSystem) -> None:
     )
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the clean-up short
     console.print("\nstopping")
