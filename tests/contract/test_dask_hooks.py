@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
+from dask.base import annotate, optimize
 from dask.sizeof import sizeof
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, get_worker
 from distributed.scheduler import NoValidWorkerError, NoWorkerError
@@ -122,6 +122,7 @@ async def test_task_states_have_what_planning_reads(scheduler: Scheduler, client
     assert isinstance(task.run_spec, GraphNode), look
     assert task.nbytes > 0, look
     assert len(task.group) == 1, look
+    assert task.who_has is not None, look
     assert {ws.resources[REGION] for ws in task.who_has} == {1}, look
     assert {ts.key for ts in task.dependents} == {two.key}, look
     for restriction in ("worker_restrictions", "host_restrictions", "resource_restrictions"):
@@ -160,9 +161,9 @@ def test_fused_tasks_keep_their_parts_in_their_arguments() -> None:
 def test_a_custom_annotation_stops_fusion() -> None:
     parts = []
     for region in ("us-west-2", "us-east-1"):
-        with dask.annotate(region=region):
+        with annotate(region=region):
             parts.append(da.from_array(np.ones(4), chunks=2, name=region, inline_array=True))
-    graph = dask.optimize(parts[0] + parts[1])[0].dask
+    graph = optimize(parts[0] + parts[1])[0].dask
     assert {"us-west-2", "us-east-1"} <= {key[0] for key in dict(graph)}, "look at client.open._chunk"
 
 

@@ -54,7 +54,7 @@ def test_the_lambda_backend_without_docker_is_still_invoked_the_same_way() -> No
     "target", ["states:eu-west-2:123456789012:stateMachine:a", "lambda:eu-west-2:123456789012:function:a"]
 )
 def test_event_rules_still_lack_lambda_and_step_functions(target: str) -> None:
-    rule = Rule.__new__(Rule)
+    rule: Any = Rule.__new__(Rule)  # moto types it as its base
     rule.targets = [{"Id": "1", "Arn": f"arn:aws:{target}"}]
     rule.event_pattern = EventPattern("{}", {})
     try:
@@ -68,7 +68,8 @@ def test_event_rules_are_still_matched_and_transformed_the_same_way() -> None:
     assert parameters(Rule.send_to_targets) == ["self", "original_event", "transform_input"], (
         "adapt moto_patches._send_to_targets to the new signature"
     )
-    transformed = EventTemplateParser.parse(input_template=None, input_paths_map={}, event=EVENT)
+    without: Any = None  # moto passes it for a target without transformer, against its own types
+    transformed = EventTemplateParser.parse(input_template=without, input_paths_map={}, event=EVENT)
     assert transformed["detail"] == EVENT["detail"], (
         "adapt moto_patches._send_to_targets: an event without transformer changed"
     )
@@ -98,6 +99,7 @@ def test_ecs_still_lacks_task_protection_and_runs_no_tasks_for_a_service() -> No
     assert backend.list_tasks("a", None, None, None, None, None) == [], "moto runs tasks now: see pools.py"
     assert list(backend.services.values()) == [service], "pools.py reads the services of a Region from here"
     assert (service.name, service.cluster_name, service.desired_count) == ("b", "a", 2)
+    assert service.task_definition is not None
     definition = backend.describe_task_definition(service.task_definition).container_definitions[0]
     assert definition["command"] == ["python"], "pools.py reads command, environment and secrets from here"
     assert {"running_count", "pending_count"} <= vars(service).keys(), "pools.py writes the counts here"

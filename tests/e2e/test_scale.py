@@ -35,13 +35,10 @@ def test_the_user_is_told_which_pool_is_empty_and_the_job_goes_on_when_it_is_sca
     system: LocalSystem,
 ) -> None:
     ecs = boto3.client("ecs", region_name="us-east-1", endpoint_url=system.aws_endpoint)
-    service = {
-        "cluster": names.cluster_name("dask-regions"),
-        "service": names.service_name("dask-regions"),
-    }
+    cluster, service = names.cluster_name("dask-regions"), names.service_name("dask-regions")
     messages: list[str] = []
     with dask_regions.connect(system.scheduler_address, on_message=messages.append) as client:
-        ecs.update_service(desiredCount=0, **service)
+        ecs.update_service(cluster=cluster, service=service, desiredCount=0)
         try:
             wait_until(lambda: len(client.scheduler_info()["workers"]) == 1, "the pool is stopped")
             future = client.submit(slow, 7, resources={names.region_resource("us-east-1"): 0}, pure=False)
@@ -50,5 +47,5 @@ def test_the_user_is_told_which_pool_is_empty_and_the_job_goes_on_when_it_is_sca
             assert "dask-regions scale us-east-1 1" in messages[0]
             assert not future.done()
         finally:
-            ecs.update_service(desiredCount=1, **service)
+            ecs.update_service(cluster=cluster, service=service, desiredCount=1)
         assert future.result(timeout=120) == 7

@@ -152,6 +152,7 @@ def test_a_filter_as_json_finds_the_same(client: Client) -> None:
 
 def test_a_collection_leads_to_its_items(client: Client) -> None:
     collection = client.get_collection("a1b-north-america")
+    assert collection is not None
     assert len(list(collection.get_items())) == 25
     assert [item.id for item in collection.get_items("decade-03", "decade-05")] == ["decade-05", "decade-03"]
     item = collection.get_item("decade-03")

@@ -17,7 +17,7 @@ URI = (
 )
 
 
-def body(**routes: str) -> dict[str, Any]:
+def body(routes: dict[str, str]) -> dict[str, Any]:
     """Return an OpenAPI body as SAM writes it, from ``method path`` to function."""
     paths: dict[str, Any] = {}
     for route, function in routes.items():
@@ -27,7 +27,7 @@ def body(**routes: str) -> dict[str, Any]:
     return {"openapi": "3.0.1", "paths": paths}
 
 
-def api(answer: object = None, failed: bool = False, **routes: str) -> tuple[HttpApi, list[Any]]:
+def api(routes: dict[str, str], answer: object = None, failed: bool = False) -> tuple[HttpApi, list[Any]]:
     """Return an API and the list of (function, event) that it invokes."""
     calls: list[Any] = []
 
@@ -36,7 +36,7 @@ def api(answer: object = None, failed: bool = False, **routes: str) -> tuple[Htt
         return failed, json.dumps({"statusCode": 200, "body": "{}"} if answer is None else answer).encode()
 
     made = HttpApi(invoke)
-    made.add(body(**routes))
+    made.add(body(routes))
     return made, calls
 
 
@@ -65,7 +65,7 @@ ROUTES = {
 def test_the_most_specific_route_is_chosen(
     method: str, target: str, function: str, parameters: dict[str, str] | None, key: str
 ) -> None:
-    made, calls = api(**ROUTES)
+    made, calls = api(ROUTES)
     assert made(request(method, target)).status == 200
     [(invoked, event)] = calls
     assert invoked == f"eu-west-2/{function}"
@@ -74,18 +74,18 @@ def test_the_most_specific_route_is_chosen(
 
 
 def test_what_no_route_matches_is_not_found_unless_there_is_a_default() -> None:
-    made, calls = api(**ROUTES)
+    made, calls = api(ROUTES)
     response = made(request("GET", "/elsewhere"))
     assert (response.status, response.body) == (404, b'{"message": "Not Found"}')
     assert not calls
-    made.add(body(**{"x-amazon-apigateway-any-method /$default": "rest"}))
+    made.add(body({"x-amazon-apigateway-any-method /$default": "rest"}))
     assert made(request("GET", "/elsewhere")).status == 200
     assert calls[0][0] == "eu-west-2/rest"
     assert calls[0][1]["routeKey"] == "$default"
 
 
 def test_the_event_has_payload_format_2() -> None:
-    made, calls = api(**{"post /search": "search"})
+    made, calls = api({"post /search": "search"})
     made(
         request(
             "POST",
@@ -116,7 +116,7 @@ def test_bytes_travel_both_ways_in_base64() -> None:
         "headers": {"X-A": "b"},
         "cookies": ["k=v"],
     }
-    made, calls = api(answer, **{"post /": "f"})
+    made, calls = api({"post /": "f"}, answer)
     response = made(request("POST", "/", b"\xfe\xff"))
     assert calls[0][1]["isBase64Encoded"]
     assert base64.b64decode(calls[0][1]["body"]) == b"\xfe\xff"
@@ -126,12 +126,12 @@ def test_bytes_travel_both_ways_in_base64() -> None:
 
 
 def test_a_result_without_status_is_the_body() -> None:
-    made, _ = api({"hello": 1}, **{"get /": "f"})
+    made, _ = api({"get /": "f"}, {"hello": 1})
     response = made(request("GET", "/"))
     assert (response.status, json.loads(response.body)) == (200, {"hello": 1})
 
 
 def test_a_failed_function_is_an_internal_server_error() -> None:
-    made, _ = api({"errorMessage": "secret"}, failed=True, **{"get /": "f"})
+    made, _ = api({"get /": "f"}, {"errorMessage": "secret"}, failed=True)
     response = made(request("GET", "/"))
     assert (response.status, response.body) == (500, b'{"message": "Internal Server Error"}')

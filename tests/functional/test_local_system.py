@@ -46,7 +46,7 @@ class Started:
         return running(self.directory) or {}
 
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def counts(self) -> dict[str, int]:
         url = self.description["dashboard_url"].removesuffix("/status") + "/json/counts.json"

@@ -167,8 +167,16 @@ def _free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-# Workers cannot import this module; a lambda travels by value.
-_sleep = lambda seconds, number: (time.sleep(seconds), number)[1]  # noqa: E731
+def _by_value() -> Callable[[float, int], int]:
+    # Workers cannot import this module; what is defined in a function is pickled by value.
+    def sleep(seconds: float, number: int) -> int:
+        time.sleep(seconds)
+        return number
+
+    return sleep
+
+
+_sleep = _by_value()
 
 
 def _connects(port: int) -> bool:
@@ -180,7 +188,7 @@ def _in(region: str) -> dict[str, Any]:
     return {"resources": {f"region-{region}": 0}, "pure": False}
 
 
-def _holders(client: Client, future: Future) -> set[str]:
+def _holders(client: Client, future: Future[Any]) -> set[str]:
     return set(client.who_has([future])[future.key])
 
 
@@ -266,7 +274,8 @@ def test_routes_want_the_token(system: System) -> None:
     assert urllib3.request("GET", pools).status == 401
     assert urllib3.request("POST", f"{pools}/{WEST}/retire", json={"tasks": 1}).status == 401
     given = {"Authorization": f"Bearer {TOKEN}"}
-    for body in ({"tasks": -1}, {"tasks": "many"}, {}, []):
+    wrong: tuple[object, ...] = ({"tasks": -1}, {"tasks": "many"}, {}, [])
+    for body in wrong:
         answer = urllib3.request("POST", f"{pools}/{WEST}/retire", json=body, headers=given)
         assert answer.status == 400, body
     nowhere = urllib3.request("POST", f"{pools}/mars-1/retire", json={"tasks": 1}, headers=given)

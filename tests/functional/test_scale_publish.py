@@ -10,8 +10,8 @@ import boto3
 import pytest
 from distributed import Scheduler
 from moto import mock_aws
-from moto.cloudwatch import cloudwatch_backends
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from dask_regions.aws import cloudwatch
 from dask_regions.models import Pool
@@ -43,7 +43,7 @@ async def scheduler() -> AsyncIterator[Scheduler]:
 
 
 def _published(region: str) -> dict[str, float]:
-    data = cloudwatch_backends[DEFAULT_ACCOUNT_ID][region].metric_data
+    data: Any = cloudwatch_backends[DEFAULT_ACCOUNT_ID][region].metric_data
     assert all([(d.name, d.value) for d in each.dimensions] == [("Region", region)] for each in data)
     return {each.name: each.value for each in data}
 
@@ -57,7 +57,7 @@ async def test_each_pool_is_published_in_its_own_region(aws: None, scheduler: Sc
 async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
     aws: None, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real, broken = publish.put_pool_metrics, True
+    real, broken = cloudwatch.put_pool_metrics, True
 
     def put(region: str, *numbers: Any) -> None:
         if broken and region == "us-west-2":

@@ -58,10 +58,10 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     definition = json.loads(text)
     definition["States"]["LetItSettle"]["Seconds"] = 0
     role = {"Version": "2012-10-17", "Statement": []}
-    arn = boto3.client("iam").create_role(RoleName="scale", AssumeRolePolicyDocument=json.dumps(role))
+    created = boto3.client("iam").create_role(RoleName="scale", AssumeRolePolicyDocument=json.dumps(role))
     client = boto3.client("stepfunctions", region_name=REGION)
     machine = client.create_state_machine(
-        name="scale", definition=json.dumps(definition), roleArn=arn["Role"]["Arn"]
+        name="scale", definition=json.dumps(definition), roleArn=created["Role"]["Arn"]
     )
     execution = client.start_execution(
         stateMachineArn=machine["stateMachineArn"], name="once", input=json.dumps(event)

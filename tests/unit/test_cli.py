@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ import requests
 from click.testing import CliRunner, Result
 from pystac import Asset, Item
 
+from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.aws.stepfunctions import Execution
 from dask_regions.cli import main, operate
 from dask_regions.errors import UnavailableError
@@ -73,7 +73,7 @@ class FakeService:
 
 
 @pytest.fixture
-def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def services(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     desired = {"dask-regions/us-west-2": 1, "dask-regions/us-east-1": 1}
     monkeypatch.setattr(FakeService, "desired", desired, raising=False)
     monkeypatch.setattr(FakeService, "endpoints", [], raising=False)
@@ -186,7 +186,7 @@ def test_pools_shows_the_work_that_waits_and_what_scaling_makes_of_it(
         )
 
     scheduler = SimpleNamespace(demand=demand)
-    monkeypatch.setattr(operate.SchedulerClient, "from_settings", lambda _: scheduler)
+    monkeypatch.setattr(SchedulerClient, "from_settings", lambda _: scheduler)
     monkeypatch.setenv("SCHEDULER_URL", "http://127.0.0.1:3")
     result = run("pools")
     assert result.exit_code == 0

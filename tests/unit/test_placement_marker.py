@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +23,16 @@ def _outside_a_worker() -> Iterator[None]:
     marker.enter_region(None)
 
 
+def lazily(values: np.ndarray[Any, Any]) -> indexing.LazilyIndexedArray:
+    adapter: Any = indexing.NumpyIndexingAdapter  # it has no types
+    return indexing.LazilyIndexedArray(adapter(values))
+
+
 def lazy_dataset() -> xr.Dataset:
     """Return a dataset as a backend opens it: nothing read."""
-    lazy = indexing.LazilyIndexedArray(indexing.NumpyIndexingAdapter(VALUES))
-    large = indexing.LazilyIndexedArray(indexing.NumpyIndexingAdapter(np.zeros((400, 400))))
-    small = indexing.LazilyIndexedArray(indexing.NumpyIndexingAdapter(np.zeros(3)))
+    lazy = lazily(VALUES)
+    large = lazily(np.zeros((400, 400)))
+    small = lazily(np.zeros(3))
     return xr.Dataset(
         {"tas": xr.Variable(("time", "lat", "lon"), lazy, {"units": "K"}, {"preferred_chunks": {"time": 1}})},
         {"lon": np.arange(4), "area": ("lat", small), "mesh": xr.Variable(("x", "y"), large)},

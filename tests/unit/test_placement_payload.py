@@ -11,7 +11,7 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from xarray.core import indexing
 
 from dask_regions.placement.marker import RegionArray
-from dask_regions.placement.payload import Marker, find_markers, is_data
+from dask_regions.placement.payload import Marker, Memo, find_markers, is_data
 
 WEST = Marker("us-west-2", 80)
 
@@ -19,8 +19,9 @@ WEST = Marker("us-west-2", 80)
 def marked(region: str = "us-west-2") -> Any:
     """Return a marked array of 80 bytes, wrapped as xarray wraps it for Dask."""
     array = RegionArray(np.ones(10), region=region, what="x", token="1")
-    lazy = indexing.CopyOnWriteArray(indexing.LazilyIndexedArray(array))
-    return indexing.ImplicitToExplicitIndexingAdapter(lazy, indexing.OuterIndexer)
+    lazy: Any = indexing.LazilyIndexedArray(array)  # narrower in xarray's types than what xarray passes
+    copied = indexing.CopyOnWriteArray(lazy)
+    return indexing.ImplicitToExplicitIndexingAdapter(copied, indexing.OuterIndexer)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,8 @@ def test_an_object_that_holds_itself_ends_the_search() -> None:
 
 
 def test_a_shared_array_is_walked_once() -> None:
-    array, memo = marked(), {}
+    array = marked()
+    memo: Memo = {}
     for number in range(3):
         find_markers(Task(number, np.sum, array), memo)
     assert list(memo) == [id(array)]

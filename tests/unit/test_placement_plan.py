@@ -39,7 +39,7 @@ class State:
 
 
 def homes(*tasks: State) -> dict[str, str]:
-    return {task.key: region for task, region in make_plan(tasks).homes.items()}  # type: ignore[arg-type]
+    return {str(task.key): region for task, region in make_plan(tasks).homes.items()}  # type: ignore[arg-type]
 
 
 def test_a_read_and_what_follows_it_go_to_its_region() -> None:

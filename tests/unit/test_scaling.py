@@ -53,7 +53,7 @@ def test_desired_ecs_tasks(measured: PoolDemand, minimum: int, maximum: int, exp
     assert desired_tasks(measured, pool, TARGET) == expected
 
 
-BUSY = {"seconds": 2700.0, "runnable": 500, "unassigned": 400}
+BUSY: dict[str, Any] = {"seconds": 2700.0, "runnable": 500, "unassigned": 400}
 
 
 @pytest.mark.parametrize(

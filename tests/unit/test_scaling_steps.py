@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def _option(arguments: list[str], name: str) -> str:
 def test_worker_offers_its_regions_resource_and_is_named_by_region_and_ecs_task(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker.socket, "gethostname", lambda: "host-7")
+    monkeypatch.setattr(socket, "gethostname", lambda: "host-7")
     alone = worker.arguments(WORKER)
     assert alone[0] == "tcp://scheduler:8786"
     assert _option(alone, "--resources") == "region-us-west-2=1"
@@ -96,7 +97,7 @@ def test_worker_reports_every_missing_variable() -> None:
 
 
 def test_our_routes_are_added_to_those_of_dask() -> None:
-    assert distributed.__version__
+    assert vars(distributed)["__version__"]
     before = list(dask.config.get("distributed.scheduler.http.routes"))
     with dask.config.set({"distributed.scheduler.http.routes": before}):
         scheduler.add_routes()

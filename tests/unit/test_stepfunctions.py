@@ -10,7 +10,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dask_regions.aws import stepfunctions
 from dask_regions.aws.stepfunctions import Execution, follow, start
 from dask_regions.errors import NotFoundError, UnavailableError
 
@@ -87,7 +86,7 @@ class FakeClient:
 def test_an_execution_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     end = {"status": "SUCCEEDED", "output": json.dumps({"swapped": {"us-west-2": 7}, "failed": {}})}
     client = FakeClient({"status": "RUNNING"}, {"status": "RUNNING"}, end)
-    monkeypatch.setattr(stepfunctions.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
     seen = list(follow(Execution(arn="arn", status="RUNNING"), REGION, seconds=0))
     assert [each.status for each in seen] == ["RUNNING", "RUNNING", "SUCCEEDED"]
     assert [(each.region, each.written) for each in seen[-1].results()] == [("us-west-2", 7)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from dask.base import annotate
 from distributed import Client, get_worker, wait
 
 import dask_regions
@@ -24,12 +24,14 @@ WEST, EAST = "us-west-2", "us-east-1"
 
 @pytest.fixture
 def west(client: Client, data: Any) -> xr.DataArray:
-    return dask_regions.open_dataset(data.west_item, client).tas
+    array: xr.DataArray = dask_regions.open_dataset(data.west_item, client).tas
+    return array
 
 
 @pytest.fixture
 def east(client: Client, data: Any) -> xr.DataArray:
-    return dask_regions.open_dataset(data.east_items, client).tas
+    array: xr.DataArray = dask_regions.open_dataset(data.east_items, client).tas
+    return array
 
 
 def assert_read_at_home(moved: Transfers, **reads: int) -> None:
@@ -66,8 +68,11 @@ def _rewrap(array: xr.DataArray, inline: bool) -> da.Array:
     graph = dict(array.data.__dask_graph__())
     [lazy] = [getattr(node, "value", node) for key, node in graph.items() if str(key).startswith("original-")]
     region = next(iter(_marks(lazy)))
-    with dask.annotate(region=region):
-        return da.from_array(lazy, chunks=(10, 120, 100), inline_array=inline, name=f"{inline}-{region}")
+    with annotate(region=region):
+        made: da.Array = da.from_array(
+            lazy, chunks=(10, 120, 100), inline_array=inline, name=f"{inline}-{region}"
+        )
+    return made
 
 
 def _marks(lazy: Any) -> set[str]:
