@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import sync
+from dask_regions import config, sync
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.settings import Settings
 
@@ -19,6 +19,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return which Regions were swapped and which failed."""
     settings = Settings.from_environment()
     catalog = SqliteCatalog(settings.require("catalog_url"))
-    result = sync.swap(catalog, sync.SwapRequest.model_validate(event))
+    configuration = config.load(settings.require("datasets_file"))
+    result = sync.swap(configuration, catalog, sync.SwapRequest.model_validate(event))
     logger.info("swapped", extra=result)
     return result

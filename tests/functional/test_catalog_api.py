@@ -89,7 +89,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     store = SqliteCatalog(url)
     store.begin("g1", ["us-west-2"])
     count = store.write("g1", "us-west-2", [make_item(number) for number in range(25)])
-    store.swap("g1", {}, {"us-west-2": count})
+    store.swap("g1", {}, {"us-west-2": count}, {"us-west-2": ["a1b"]})
     monkeypatch.setenv("CATALOG_URL", url)
     monkeypatch.setenv("DATASETS_FILE", str(ROOT / "datasets.yaml"))
     spec = importlib.util.spec_from_file_location("catalog_app", ROOT / "functions/catalog/app.py")

@@ -23,7 +23,7 @@ for number in range({GENERATIONS}):
         {{"id": f"i{{n}}", "collection": "c", "bbox": None, "properties": properties, "assets": {{}}}}
         for n in range({ITEMS})
     ])
-    store.swap(generation, {{}}, {{"us-west-2": count}})
+    store.swap(generation, {{}}, {{"us-west-2": count}}, {{"us-west-2": ["cmip6"]}})
 """
 
 

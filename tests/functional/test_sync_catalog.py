@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -273,6 +274,18 @@ def test_only_the_regions_asked_for_are_synced(system: System) -> None:
     assert [item["collection"] for item in system.found()] == ["a1b"]
     assert system.sync(regions=[EAST])["status"] == "SUCCEEDED"
     assert len(system.found()) == 2
+
+
+def test_a_region_that_left_the_configuration_leaves_the_catalog(system: System) -> None:
+    assert system.sync()["status"] == "SUCCEEDED"
+    file = Path(os.environ["DATASETS_FILE"])
+    document = yaml.safe_load(file.read_text())
+    document["regions"] = [region for region in document["regions"] if region["name"] != EAST]
+    document["datasets"] = [dataset for dataset in document["datasets"] if dataset["region"] != EAST]
+    file.write_text(yaml.safe_dump(document))
+    assert system.sync()["status"] == "SUCCEEDED"
+    assert [item["collection"] for item in system.found()] == ["a1b"]
+    assert system.catalog.freshness().keys() == {WEST}
 
 
 def test_a_region_that_holds_nothing_is_refused_and_the_catalog_stays(system: System) -> None:

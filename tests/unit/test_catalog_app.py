@@ -119,7 +119,12 @@ def make_event(path: str, method: str = "GET", body: Any = None) -> dict[str, An
 def filled(store: SqliteCatalog) -> SqliteCatalog:
     store.begin("g1", ["us-west-2", "us-east-1"])
     store.write("g1", "us-west-2", [make_item(f"i{n:02}") for n in range(5)] + [make_item("é ü+%/")])
-    store.swap("g1", {"us-east-1": "no route: secret-bucket"}, {"us-west-2": 6})
+    store.swap(
+        "g1",
+        {"us-east-1": "no route: secret-bucket"},
+        {"us-west-2": 6},
+        {"us-west-2": ["a1b"], "us-east-1": ["e1"]},
+    )
     return store
 
 
@@ -184,6 +189,24 @@ def test_an_item_is_found_by_its_own_link_whatever_its_id(call: Call, filled: Sq
     _, found = call("/search", "POST", {"ids": ["é ü+%/"]})
     href = links(found["features"][0], "self")[0]["href"]
     assert call(href)[1]["id"] == "é ü+%/"
+
+
+def test_an_item_is_found_where_the_gateway_decodes_its_path(call: Call, store: SqliteCatalog) -> None:
+    odd = ['a"b', "a#b", "a?b", "a\\b", "a`b", "a\nb", "\N{GRINNING FACE}", "a%20b", "a b", "a'b", "..", "é"]
+    store.begin("g1", ["us-west-2"])
+    count = store.write("g1", "us-west-2", [make_item(item_id) for item_id in odd])
+    store.swap("g1", {}, {"us-west-2": count}, {"us-west-2": ["a1b"]})
+    for item_id in odd:
+        status, item = call("/", rawPath=f"/collections/a1b/items/{item_id}")
+        assert (status, item.get("id")) == (200, item_id)
+
+
+def test_a_filter_with_too_many_values_is_refused_at_once(call: Call, filled: SqliteCatalog) -> None:
+    leaf = {"op": "=", "args": [{"property": "title"}, "x"]}
+    many = {"op": "and", "args": [{"op": "or", "args": [leaf] * 400}] * 400}
+    status, error = call("/search", "POST", {"filter": many})
+    assert status == 400
+    assert "has more than 1600 values" in error["description"]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +323,8 @@ def test_the_openapi_document_describes_every_route(call: Call) -> None:
         ("filter={&filter-lang=cql2-json", "filter"),
         ("filter-crs=EPSG:4326", "filter-crs"),
         ('intersects={"type":"Point"}', "intersects"),
+        (f"filter=title LIKE '{'%25' * 60_000}'", "filter"),
+        (f"""filter="'" = {"(" * 100_000}1{")" * 100_000} AND "'" = 1""", "filter"),
     ],
 )
 def test_a_wrong_parameter_is_a_400_that_names_it(call: Call, query: str, parameter: str) -> None:

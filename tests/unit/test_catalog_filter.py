@@ -56,7 +56,7 @@ def store(items: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory)
     path: Path = tmp_path_factory.mktemp("catalog") / "catalog.sqlite"
     store = SqliteCatalog(f"sqlite:///{path}")
     store.begin("g1", [REGION])
-    store.swap("g1", {}, {REGION: store.write("g1", REGION, items)})
+    store.swap("g1", {}, {REGION: store.write("g1", REGION, items)}, {REGION: ["c"]})
     return store
 
 

@@ -14,6 +14,7 @@ from dask_regions.catalog.tables import transaction
 from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
 
 WEST, EAST = "us-west-2", "us-east-1"
+DECLARED = {WEST: ["cmip6"], EAST: ["cmip6"]}
 
 
 def make_item(item_id: str, region: str = WEST, **changes: Any) -> dict[str, Any]:
@@ -61,11 +62,13 @@ def sync(
     generation: str,
     held: dict[str, list[dict[str, Any]]],
     failed: dict[str, str] | None = None,
+    declared: dict[str, list[str]] | None = None,
 ) -> dict[str, Any]:
     failed = failed or {}
     store.begin(generation, [*held, *failed])
     counts = {region: store.write(generation, region, items) for region, items in held.items()}
-    return store.swap(generation, failed, {r: n for r, n in counts.items() if r not in failed})
+    counts = {region: count for region, count in counts.items() if region not in failed}
+    return store.swap(generation, failed, counts, DECLARED if declared is None else declared)
 
 
 def ids(store: SqliteCatalog, **parameters: Any) -> list[str]:
@@ -87,7 +90,7 @@ def test_a_generation_is_invisible_until_it_is_swapped(store: SqliteCatalog) -> 
     store.write("g2", WEST, [make_item("new")])
     assert ids(store) == ["old"]
     assert store.item("cmip6", "new") is None
-    result = store.swap("g2", {}, {WEST: 1})
+    result = store.swap("g2", {}, {WEST: 1}, DECLARED)
     assert ids(store) == ["new"]
     assert result == {"generation": "g2", "items": 1, "regions": {WEST: 1}, "failed": {}}
 
@@ -96,8 +99,8 @@ def test_begin_write_and_swap_can_be_repeated(store: SqliteCatalog) -> None:
     for _ in range(2):
         store.begin("g1", [WEST])
         assert store.write("g1", WEST, [make_item("a"), make_item("b")]) == 2
-    first = store.swap("g1", {}, {WEST: 2})
-    assert store.swap("g1", {}, {WEST: 2}) == first
+    first = store.swap("g1", {}, {WEST: 2}, DECLARED)
+    assert store.swap("g1", {}, {WEST: 2}, DECLARED) == first
     store.begin("g1", [WEST])
     assert ids(store) == ["a", "b"]
 
@@ -115,14 +118,14 @@ def test_a_count_that_does_not_agree_keeps_the_old_generation(store: SqliteCatal
     store.begin("g2", [WEST])
     store.write("g2", WEST, [make_item("new")])
     with pytest.raises(UnavailableError, match="wrote 2 Items and 1 are stored"):
-        store.swap("g2", {}, {WEST: 2})
+        store.swap("g2", {}, {WEST: 2}, DECLARED)
     assert ids(store) == ["old"]
 
 
 def test_a_region_whose_count_is_not_reported_is_not_swapped_in(store: SqliteCatalog) -> None:
     store.begin("g1", [WEST])
     with pytest.raises(UnavailableError, match=WEST):
-        store.swap("g1", {}, {})
+        store.swap("g1", {}, {}, DECLARED)
 
 
 def test_a_failed_region_keeps_its_items_and_is_stale(store: SqliteCatalog) -> None:
@@ -131,7 +134,7 @@ def test_a_failed_region_keeps_its_items_and_is_stale(store: SqliteCatalog) -> N
     store.begin("g2", [WEST, EAST])
     store.write("g2", WEST, [make_item("w2")])
     store.write("g2", EAST, [make_item("half", EAST)])
-    result = store.swap("g2", {EAST: "no route"}, {WEST: 1})
+    result = store.swap("g2", {EAST: "no route"}, {WEST: 1}, DECLARED)
     assert ids(store) == ["e1", "w2"]
     assert result["failed"] == {EAST: "no route"}
     assert store.freshness()[EAST] == {"synced": synced, "stale": True, "error": "no route"}
@@ -176,6 +179,47 @@ def test_a_region_that_loses_its_copy_is_no_longer_listed(store: SqliteCatalog) 
     item = store.item("cmip6", "a")
     assert item is not None
     assert item["properties"]["regions"] == [EAST]
+
+
+def test_a_region_that_is_no_longer_declared_is_forgotten(store: SqliteCatalog) -> None:
+    sync(store, "g1", {WEST: [make_item("a")], EAST: [make_item("a", EAST), make_item("e", EAST)]})
+    sync(store, "g2", {WEST: [make_item("a")]}, declared={WEST: ["cmip6"]})
+    assert ids(store) == ["a"]
+    item = store.item("cmip6", "a")
+    assert item is not None
+    assert item["properties"]["regions"] == [WEST]
+    assert store.freshness().keys() == {WEST}
+
+
+def test_a_collection_that_is_no_longer_declared_is_not_carried_over(store: SqliteCatalog) -> None:
+    items = [make_item("kept", EAST), make_item("gone", EAST, collection="retired")]
+    sync(store, "g1", {WEST: [make_item("a")], EAST: items})
+    sync(store, "g2", {WEST: [make_item("a")]}, failed={EAST: "no route"})
+    assert ids(store) == ["a", "kept"]
+    assert [held["id"] for held in store.collections()] == ["cmip6"]
+
+
+def test_a_swap_that_is_overtaken_leaves_nothing_behind(
+    store: SqliteCatalog, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(store, "g0", {WEST: [make_item("w")], EAST: [make_item("e", EAST)]})
+    store.begin("g1", [WEST])
+    store.write("g1", WEST, [make_item("late")])
+    carry_over = SqliteCatalog._carry_over
+
+    def overtaken(self: SqliteCatalog, *arguments: Any) -> None:
+        monkeypatch.setattr(SqliteCatalog, "_carry_over", carry_over)
+        sync(SqliteCatalog(f"sqlite:///{path}"), "g2", {WEST: [make_item("new")]})
+        carry_over(self, *arguments)
+
+    monkeypatch.setattr(SqliteCatalog, "_carry_over", overtaken)
+    with pytest.raises(NotFoundError, match="a later sync has replaced it"):
+        store.swap("g1", {}, {WEST: 1}, DECLARED)
+    assert ids(store) == ["e", "new"]
+    with transaction(path, write=False) as connection:
+        for table in ("part", "item", "collection", "planned"):
+            rows = connection.execute(f"SELECT DISTINCT generation FROM {table} ORDER BY 1").fetchall()
+            assert rows == [("g0",), ("g2",)]
 
 
 def test_only_the_live_and_the_previous_generation_are_kept(store: SqliteCatalog, path: Path) -> None:
@@ -300,6 +344,12 @@ def test_datetime_matches_what_intersects_it(
         ([20, 20, 30, 30], []),
         ([-5, -5, 0, 5, 5, 100], ["africa"]),
         ([181, 91, 182, 92], []),
+        ([175, -20, 190, 20], ["fiji"]),
+        ([190, -20, 200, 20], []),
+        ([350, -5, 355, 5], ["africa"]),
+        ([-190, -20, -175, 20], ["fiji"]),
+        ([0, -90, 360, 90], ["africa", "fiji"]),
+        ([20, -90, 540, 90], ["africa", "fiji"]),
     ],
 )
 def test_bbox_matches_across_the_antimeridian(
@@ -351,6 +401,12 @@ def test_an_item_without_any_datetime_is_refused_by_name(store: SqliteCatalog) -
     timeless = make_item("timeless", properties={"start_datetime": None})
     with pytest.raises(RequestError, match="Item timeless: has no datetime"):
         store.write("g1", WEST, [timeless])
+
+
+def test_a_value_of_the_wrong_kind_is_refused_by_name(store: SqliteCatalog) -> None:
+    store.begin("g1", [WEST])
+    with pytest.raises(RequestError, match="Item a: scenario must be a string, not 585; quote it"):
+        store.write("g1", WEST, [make_item("a", properties={"scenario": 585})])
 
 
 def test_a_reader_in_the_middle_of_a_swap_sees_one_generation(store: SqliteCatalog, path: Path) -> None:

@@ -66,6 +66,13 @@ def test_a_valid_file_gives_regions_pools_and_datasets(tmp_path: Path) -> None:
     assert configuration.pools["us-west-2"].maximum_tasks == 3
 
 
+@pytest.mark.parametrize("date", ["2099-12-30", "2099-02-30"])
+def test_a_date_in_the_properties_stays_text(tmp_path: Path, date: str) -> None:
+    (tmp_path / "datasets.yaml").write_text(f"{VALID}    properties: {{end: {date}}}\n", encoding="utf-8")
+    (dataset,) = load(tmp_path / "datasets.yaml").datasets
+    assert dataset.properties == {"end": date}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [

@@ -91,7 +91,8 @@ def test_fill_values_of_a_curvilinear_grid_do_not_widen_the_box() -> None:
         (cftime.Datetime360Day(2096, 2, 30), "2096-02-29T00:00:00Z"),
         (cftime.Datetime360Day(2099, 12, 30), "2099-12-30T00:00:00Z"),
         (cftime.DatetimeNoLeap(1999, 12, 31, 23, 59, 59, 999_999), "2000-01-01T00:00:00Z"),
-        (cftime.DatetimeProlepticGregorian(12000, 1, 1), "9999-01-01T00:00:00Z"),
+        (cftime.DatetimeProlepticGregorian(12000, 1, 1), "9999-12-31T23:59:59Z"),
+        (cftime.Datetime360Day(0, 12, 16, has_year_zero=True), "0001-01-01T00:00:00Z"),
     ],
 )
 def test_dates_of_any_calendar_are_clamped_to_rfc_3339(moment: cftime.datetime, written: str) -> None:

@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from dask_regions import sync
 from dask_regions.aws.fsx import ImportTask, MetadataImport
+from dask_regions.aws.s3 import S3Bucket
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from dask_regions.models import Configuration
 
@@ -47,6 +50,7 @@ class FakeCatalog:
     def __init__(self) -> None:
         self.begun: list[tuple[str, list[str]]] = []
         self.swapped: tuple[dict[str, str], dict[str, int]] = ({}, {})
+        self.declared: Mapping[str, Sequence[str]] = {}
 
     def begin(self, generation: str, regions: Sequence[str]) -> None:
         self.begun.append((generation, list(regions)))
@@ -54,8 +58,14 @@ class FakeCatalog:
     def write(self, generation: str, region: str, items: Iterable[dict[str, Any]]) -> int:
         return len(list(items))
 
-    def swap(self, generation: str, failed: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, Any]:
-        self.swapped = (dict(failed), dict(counts))
+    def swap(
+        self,
+        generation: str,
+        failed: Mapping[str, str],
+        counts: Mapping[str, int],
+        declared: Mapping[str, Sequence[str]],
+    ) -> dict[str, Any]:
+        self.swapped, self.declared = (dict(failed), dict(counts)), declared
         return {}
 
 
@@ -102,7 +112,7 @@ def swap(*outcomes: dict[str, Any]) -> tuple[dict[str, Any], FakeCatalog]:
     catalog = FakeCatalog()
     regions = [{"generation": "g", **outcome} for outcome in outcomes]
     request = sync.SwapRequest.model_validate({"generation": "g", "regions": regions})
-    return sync.swap(catalog, request), catalog
+    return sync.swap(CONFIGURATION, catalog, request), catalog
 
 
 def test_failures_reach_the_catalog_in_the_words_of_the_error() -> None:
@@ -124,6 +134,31 @@ def test_a_sync_in_which_all_succeeded_is_complete() -> None:
     report, _ = swap({"region": "us-west-2", "written": 3}, {"region": "us-east-1", "written": 0})
     assert report["complete"]
     assert report["swapped"] == {"us-west-2": 3, "us-east-1": 0}
+
+
+def test_the_catalog_learns_what_the_configuration_declares() -> None:
+    _, catalog = swap({"region": "us-west-2", "written": 3})
+    assert catalog.declared == {
+        "eu-west-2": [],
+        "us-west-2": ["data-us-west-2"],
+        "us-east-1": ["data-us-east-1"],
+    }
+
+
+@pytest.mark.parametrize("method", ["read", "page", "lines"])
+def test_a_lost_connection_does_not_pass_for_a_damaged_file(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    bucket = S3Bucket("bucket", "us-west-2")
+
+    def lost(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://s3")
+
+    monkeypatch.setattr(bucket, "_client", SimpleNamespace(get_object=lost, list_objects_v2=lost))
+    with pytest.raises(UnavailableError, match="s3://bucket/key"):
+        list(getattr(bucket, method)("key"))
 
 
 def check(monkeypatch: pytest.MonkeyPatch, lifecycle: str, elapsed: timedelta) -> dict[str, Any]:
@@ -228,6 +263,9 @@ def test_every_step_is_retried_bounded_and_ends_in_a_failure_that_is_seen() -> N
         assert "Lambda.ServiceException" in state["Retry"][0]["ErrorEquals"]
         assert state["TimeoutSeconds"] > 0
         assert state["Catch"][0]["ErrorEquals"] == ["States.ALL"]
+    for name in ("ImportMetadata", "CheckImport", "HarvestRegion", "WriteItems"):
+        retried = {error for retrier in inner[name]["Retry"] for error in retrier["ErrorEquals"]}
+        assert "ClientError" in retried, f"a throttled service fails the Region in {name}"
     assert {state["Catch"][0]["Next"] for state in inner.values() if "Catch" in state} == {"RegionFailed"}
     assert {state["Catch"][0]["Next"] for state in outer.values() if "Catch" in state} == {"SyncFailed"}
     assert outer["SyncFailed"]["Type"] == outer["SyncIncomplete"]["Type"] == "Fail"

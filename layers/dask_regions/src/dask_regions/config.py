@@ -29,6 +29,17 @@ _EXAMPLE = (
 )
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as text: Items are JSON, and some calendars have a 30 February."""
+
+
+def _as_text(_: _Loader, node: yaml.Node) -> str:
+    return str(node.value)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
+
+
 def load(path: str | Path) -> Configuration:
     """Read and validate the configuration of a system.
 
@@ -107,7 +118,7 @@ def _read(file: Path) -> _Document:
         if node is None:
             raise ConfigurationError(f"{file}:1: the file is empty; {_EXAMPLE}")
         _locate(document, node, ())
-        document.data = yaml.safe_load(text)
+        document.data = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigurationError(_not_yaml(file, error)) from error
     return document

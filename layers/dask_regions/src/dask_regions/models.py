@@ -90,7 +90,7 @@ class Dataset(_Model):
     prefix: str = Field(default="", pattern=r"^$|^[^/].*/$")
     layout: Layout
     fsx_path: str = Field(pattern=r"^/")
-    period: str = Field(default="P1M", pattern=r"^P\d+[YM]$")
+    period: str = Field(default="P1M", pattern=r"^P[1-9]\d*[YM]$")
     properties: dict[str, Any] = Field(default_factory=dict)
 
 

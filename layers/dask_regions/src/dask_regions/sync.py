@@ -56,8 +56,17 @@ class CatalogWriter(Protocol):
     def write(self, generation: str, region: str, items: Iterable[dict[str, Any]]) -> int:
         """Upsert a Region's Items; return how many."""
 
-    def swap(self, generation: str, failed: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, Any]:
-        """Verify the counts, carry over the Items of other Regions, and show the generation to readers."""
+    def swap(
+        self,
+        generation: str,
+        failed: Mapping[str, str],
+        counts: Mapping[str, int],
+        declared: Mapping[str, Sequence[str]],
+    ) -> dict[str, Any]:
+        """Verify the counts, carry over the Items of other Regions, and show the generation to readers.
+
+        Only Items of Collections that a Region is ``declared`` to hold are carried over.
+        """
 
 
 class _Step(BaseModel):
@@ -252,9 +261,10 @@ def write_items(catalog: CatalogWriter, staging: S3Bucket, step: Harvested) -> d
     return {"region": step.region, "generation": step.generation, "written": written}
 
 
-def swap(catalog: CatalogWriter, request: SwapRequest) -> dict[str, Any]:
+def swap(configuration: Configuration, catalog: CatalogWriter, request: SwapRequest) -> dict[str, Any]:
     """Show the generation to readers; Regions that failed keep their Items and are marked stale.
 
+    What the configuration no longer declares, a Region or a dataset, is not kept.
     The catalog raises where the Items are not all there, and the generation before stays live.
 
     Returns
@@ -265,7 +275,11 @@ def swap(catalog: CatalogWriter, request: SwapRequest) -> dict[str, Any]:
     """
     failed = {one.region: one.error.text() for one in request.regions if one.error is not None}
     counts = {one.region: one.written or 0 for one in request.regions if one.error is None}
-    report = catalog.swap(request.generation, failed, counts)
+    declared = {
+        region.name: [dataset.id for dataset in configuration.datasets_of(region.name)]
+        for region in configuration.regions
+    }
+    report = catalog.swap(request.generation, failed, counts, declared)
     for region, reason in failed.items():
         logger.warning("%s keeps its old Items: %s", region, reason)
     return {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from dask_regions.errors import NotFoundError
+from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import StoredObject
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class S3Bucket:
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects, up to 1000, whose key is beyond ``after``, and whether there are more."""
-        answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=after)
+        with self._answering(prefix):
+            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=after)
         found = [StoredObject(entry["Key"], entry["Size"]) for entry in answer.get("Contents", ())]
         self._note(listed=len(found))
         return found, answer["IsTruncated"]
@@ -71,16 +73,16 @@ class S3Bucket:
         ------
         NotFoundError
             Where the key does not exist or may not be read.
+        UnavailableError
+            Where S3 does not answer.
         """
         end = "" if length is None else start + length - 1
         self._note()
-        try:
+        with self._answering(key):
             if start == 0 and length is None:
                 return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end}")
             return answer["Body"].read()
-        except ClientError as error:
-            raise self._explained(error, key) from error
 
     def lines(self, key: str) -> Iterator[bytes]:
         """Yield the lines of an object without holding all of it.
@@ -89,19 +91,35 @@ class S3Bucket:
         ------
         NotFoundError
             Where the key does not exist or may not be read.
+        UnavailableError
+            Where S3 does not answer.
         """
         self._note()
-        try:
+        with self._answering(key):
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-        except ClientError as error:
-            raise self._explained(error, key) from error
         with body:
-            yield from body.iter_lines(chunk_size=1 << 16)
+            lines = body.iter_lines(chunk_size=1 << 16)
+            while True:
+                with self._answering(key):
+                    line = next(lines, None)
+                if line is None:
+                    return
+                yield line
 
     def upload(self, key: str, file: IO[bytes]) -> None:
         """Store a file, in parts where it is large."""
         self._note()
         self._client.upload_fileobj(file, self.bucket, key)
+
+    @contextmanager
+    def _answering(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise self._explained(error, key) from error
+        except BotoCoreError as error:
+            # Some, such as a timeout, are OSErrors too, and would pass for a damaged file.
+            raise UnavailableError(f"s3://{self.bucket}/{key}: {error} Sync again") from error
 
     def _explained(self, error: ClientError, key: str) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")

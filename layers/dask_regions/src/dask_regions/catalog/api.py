@@ -21,6 +21,8 @@ __all__ = ["Store", "create_app"]
 
 _GEOJSON = "application/geo+json"
 _SCHEMA = "application/schema+json"
+# What the parameter of a route of aws-lambda-powertools does not match, unless percent-encoded.
+_UNROUTED = re.compile(r"[^\w/\-.~()'!*:@,;=+&$%<> \[\]{}|^]")
 
 
 class Store(Protocol):
@@ -49,7 +51,7 @@ def create_app(store: Store, configuration: Configuration) -> APIGatewayHttpReso
     configuration
         Its datasets are the Collections.
     """
-    app = APIGatewayHttpResolver(serializer=_dumps)
+    app = _Resolver(serializer=_dumps)
     api = _Api(app, store, {dataset.id: dataset for dataset in configuration.datasets})
     for method, path, _ in documents.ROUTES:
         name = documents.operation(method, path)
@@ -62,6 +64,13 @@ def create_app(store: Store, configuration: Configuration) -> APIGatewayHttpReso
     ):
         app.exception_handler(error)(_failure(status))
     return app
+
+
+class _Resolver(APIGatewayHttpResolver):
+    """Routes paths whatever characters an Item's id holds: a parameter matches some of them only."""
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        return super().resolve({**event, "rawPath": _UNROUTED.sub(_encoded, event["rawPath"])}, context)
 
 
 class _Api:
@@ -226,6 +235,10 @@ class _Api:
         scheme = headers.get("x-forwarded-proto") or "https"
         stage = context.get("stage", "$default")
         return f"{scheme}://{host}" + ("" if stage == "$default" else f"/{stage}")
+
+
+def _encoded(character: re.Match[str]) -> str:
+    return quote(character[0], safe="")
 
 
 def _with(url: str, parameters: Mapping[str, str]) -> str:

@@ -28,6 +28,11 @@ CASEI = "casei"
 _MAXIMUM_TERMS = 500
 # SQLite's own parser refuses deeper expressions.
 _MAXIMUM_DEPTH = 16
+# Values of one filter in JSON, enough for 500 comparisons. SQLite's expressions are at most 1000 deep, AND
+# nests to the left, and the shortest condition has two values (a bare true or false counts as such).
+_MAXIMUM_VALUES = 1600
+# SQLite refuses longer patterns than 50,000 bytes, of which UTF-8 and escapes take up to four each.
+_MAXIMUM_PATTERN = 10_000
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 
@@ -81,8 +86,9 @@ def parse(value: Any, language: str) -> dict[str, Any] | bool:
 def _bounded(value: Any) -> str:
     if not isinstance(value, str):
         raise RequestError("filter", "must be text; set filter-lang to cql2-json for an object")
-    outside_literals = re.sub(r"'[^']*'", "", value)
-    if len(re.findall(r"[\w.]+|[^\w\s,]", outside_literals)) > _MAXIMUM_TERMS:
+    # Both kinds at once: an apostrophe in a quoted name opens no literal.
+    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", value)
+    if len(re.findall(r"[\w.]+|[^\w\s,]", unquoted)) > _MAXIMUM_TERMS:
         raise RequestError("filter", f"has more than {_MAXIMUM_TERMS} terms; make it shorter")
     return value
 
@@ -90,7 +96,14 @@ def _bounded(value: Any) -> str:
 def _object(value: Any) -> Any:
     if not isinstance(value, (dict, bool)):
         raise RequestError("filter", "must be an object; set filter-lang to cql2-text for text")
+    if _count(value) > _MAXIMUM_VALUES:
+        raise RequestError("filter", f"has more than {_MAXIMUM_VALUES} values; make it shorter")
     return value
+
+
+def _count(value: Any) -> int:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_count, children)) or (2 if isinstance(value, bool) else 1)
 
 
 def to_sql(expression: Any, depth: int = 0) -> Sql:
@@ -162,6 +175,8 @@ def _like(operator: str, arguments: Sequence[Any]) -> Sql:
         raise _unsupported("like with anything but a text as its pattern")
     if subject.kind != "string":
         raise RequestError("filter", "like takes a property that is a string")
+    if len(pattern) > _MAXIMUM_PATTERN:
+        raise RequestError("filter", f"like takes a pattern of up to {_MAXIMUM_PATTERN} characters")
     return Sql(
         f"({subject.sql.text} GLOB ?)",
         (*subject.sql.values, _glob(pattern.lower() if casei else pattern)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from dask_regions.catalog.tables import INSERT_ITEM, item_row
 from dask_regions.errors import NotFoundError, UnavailableError
 
 __all__ = [
+    "check_building",
     "discard",
     "first_column",
     "go_live",
@@ -58,10 +59,24 @@ def result_of(connection: sqlite3.Connection, generation: str) -> dict[str, Any]
     """Return the result of a swap that is done, None for a generation that is being written."""
     row = connection.execute("SELECT state, result FROM generation WHERE name = ?", [generation]).fetchone()
     if row is None:
-        raise NotFoundError(f"generation {generation} has not begun; call begin, or start a new sync")
+        raise NotFoundError(
+            f"generation {generation} has not begun, or a later sync has replaced it; start a new one"
+        )
     if row[0] != "building" and row[1] is None:
         raise NotFoundError(f"generation {generation} was overtaken by a later sync; start a new one")
     return None if row[1] is None else dict(json.loads(row[1]))
+
+
+def check_building(connection: sqlite3.Connection, generation: str) -> None:
+    """Check that a generation may still be written.
+
+    Raises
+    ------
+    NotFoundError
+        Where it has not begun, is done, or was overtaken by a later sync.
+    """
+    if result_of(connection, generation) is not None:
+        raise NotFoundError(f"generation {generation} is done; start a new sync")
 
 
 def store(
@@ -138,8 +153,9 @@ def go_live(
     live: str | None,
     synced: set[str],
     failed: Mapping[str, str],
+    declared: Iterable[str],
 ) -> dict[str, Any]:
-    """Make a generation live, keep the one before it, and note how fresh every Region is."""
+    """Make a generation live, keep the one before it, and note how fresh every declared Region is."""
     result = _result(connection, generation, failed)
     connection.execute(
         "UPDATE generation SET state = CASE WHEN name = ? THEN 'previous' ELSE 'old' END"
@@ -154,6 +170,9 @@ def go_live(
         "INSERT OR REPLACE INTO region VALUES (?, ?, NULL)", [(region, now) for region in synced]
     )
     _mark_stale(connection, failed)
+    connection.execute(
+        "DELETE FROM region WHERE name NOT IN (SELECT value FROM json_each(?))", [json.dumps(list(declared))]
+    )
     return result
 
 

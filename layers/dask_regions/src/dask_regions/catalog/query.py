@@ -59,6 +59,7 @@ class SearchQuery(BaseModel):
         Any of these; None is all.
     bbox
         West, south, east, north in degrees (CRS84); west above east crosses the antimeridian.
+        Longitudes beyond 180, e.g. of a grid from 0 to 360, are turned into -180 to 180.
     datetime
         Items whose instant or interval intersects it.
     filter
@@ -116,7 +117,8 @@ class SearchQuery(BaseModel):
             raise RequestError("bbox", "must be 4 numbers (west,south,east,north), or 6 with heights")
         if numbers[1] > numbers[3]:
             raise RequestError("bbox", f"south {numbers[1]} is above north {numbers[3]}; swap them")
-        return tuple(numbers)
+        west, east = _longitudes(numbers[0], numbers[2])
+        return west, numbers[1], east, numbers[3]
 
     @field_validator("datetime", mode="before")
     @classmethod
@@ -196,6 +198,13 @@ def _number(value: Any) -> float:
     if not math.isfinite(number):
         raise RequestError("bbox", f"{value!r} is not a number of degrees")
     return number
+
+
+def _longitudes(west: float, east: float) -> tuple[float, float]:
+    if east - west >= 360:
+        return -180.0, 180.0
+    west, east = ((x + 180.0) % 360.0 - 180.0 if abs(x) > 180 else x for x in (west, east))
+    return west, east
 
 
 def _sort_key(text: str) -> dict[str, str]:

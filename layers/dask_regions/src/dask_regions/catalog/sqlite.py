@@ -23,6 +23,7 @@ from typing import Any
 from dask_regions.catalog import paging
 from dask_regions.catalog.conditions import conditions
 from dask_regions.catalog.generations import (
+    check_building,
     discard,
     first_column,
     go_live,
@@ -36,7 +37,7 @@ from dask_regions.catalog.generations import (
 )
 from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.tables import create, is_current, transaction
-from dask_regions.errors import ConfigurationError, NotFoundError, RequestError
+from dask_regions.errors import ConfigurationError, RequestError
 
 __all__ = ["Page", "SqliteCatalog"]
 
@@ -120,23 +121,31 @@ class SqliteCatalog:
         seen: set[tuple[str, str]] = set()
         for batch in _batches(items):
             with transaction(self._path, write=True) as connection:
-                if result_of(connection, generation) is not None:
-                    raise NotFoundError(f"generation {generation} is done; start a new sync")
+                check_building(connection, generation)
                 store(connection, generation, region, batch)
             seen.update((item["collection"], item["id"]) for item in batch)
         return len(seen)
 
-    def swap(self, generation: str, failed: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, Any]:
+    def swap(
+        self,
+        generation: str,
+        failed: Mapping[str, str],
+        counts: Mapping[str, int],
+        declared: Mapping[str, Sequence[str]],
+    ) -> dict[str, Any]:
         """Make a generation live; a repetition answers as before.
 
-        Regions that failed, and Regions that this generation did not sync, keep the Items of the live
-        generation. Where every Region failed, the live generation stays. The previous generation is
-        kept, so that searches under way can page on; older ones are deleted.
+        Regions that failed, and Regions that this generation did not sync, keep the Items that they
+        have in the live generation, of the Collections that they are still declared to hold. Where
+        every Region failed, the live generation stays. The previous generation is kept, so that
+        searches under way can page on; older ones are deleted.
 
         Parameters
         ----------
         failed, counts
             Region to what went wrong, and to the number of Items that :meth:`write` stored for it.
+        declared
+            Region to the Collections it holds, of every Region there is.
 
         Returns
         -------
@@ -146,6 +155,8 @@ class SqliteCatalog:
 
         Raises
         ------
+        NotFoundError
+            Where the generation has not begun, or was overtaken by a later sync.
         UnavailableError
             Where the counts do not agree with what is stored, or another sync was swapped in
             meanwhile; the live generation stays.
@@ -159,31 +170,38 @@ class SqliteCatalog:
             synced = set(planned) - failed.keys()
             if planned and not synced:
                 return keep_live(connection, generation, live, failed)
-        self._carry_over(live, generation, synced)
+        self._carry_over(live, generation, synced, declared)
         with transaction(self._path, write=True) as connection:
+            check_building(connection, generation)
             summarise(connection, generation)
         with transaction(self._path, write=True) as connection:
             verify(connection, generation, live, synced, counts)
-            result = go_live(connection, generation, live, synced, failed)
+            result = go_live(connection, generation, live, synced, failed, declared)
         self._delete_old()
         return result
 
-    def _carry_over(self, live: str | None, generation: str, synced: set[str]) -> None:
-        """Give every Region that was not synced the Items it has in the live generation, and no others."""
+    def _carry_over(
+        self, live: str | None, generation: str, synced: set[str], declared: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Give every Region that was not synced the declared Items it has live, and no others."""
         with transaction(self._path, write=True) as connection:
             present = first_column(
                 connection, "SELECT DISTINCT region FROM part WHERE generation IN (?, ?)", live, generation
             )
         for region in sorted(set(present) - synced):
+            kept = json.dumps(list(declared.get(region, ())))
             with transaction(self._path, write=True) as connection:
+                check_building(connection, generation)
                 discard(connection, generation, region)
             position = 0
             while True:
                 with transaction(self._path, write=True) as connection:
+                    check_building(connection, generation)
                     rows = connection.execute(
                         "SELECT rowid, document FROM part"
-                        " WHERE generation = ? AND region = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-                        (live, region, position, _BATCH),
+                        " WHERE generation = ? AND region = ? AND rowid > ?"
+                        " AND collection IN (SELECT value FROM json_each(?)) ORDER BY rowid LIMIT ?",
+                        (live, region, position, kept, _BATCH),
                     ).fetchall()
                     store(connection, generation, region, [json.loads(row[1]) for row in rows])
                 if not rows:

@@ -63,7 +63,9 @@ def item_row(generation: str, item: Mapping[str, Any]) -> tuple[Any, ...]:
         elif value is not None and queryable.kind == "strings":
             value = json.dumps(value)
         elif value is not None and not isinstance(value, str):
-            raise RequestError(label, f"{queryable.name} must be a string, not {value!r}")
+            raise RequestError(
+                label, f"{queryable.name} must be a string, not {value!r}; quote it in datasets.yaml"
+            )
         values.append(value)
     return tuple(values)
 

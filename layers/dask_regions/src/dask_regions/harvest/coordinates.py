@@ -116,13 +116,14 @@ def rfc3339(moment: cftime.datetime) -> str:
     """Write a date of any calendar as RFC 3339, to the nearest second.
 
     A date that the real calendar lacks, such as 30 February of a 360-day year, becomes the last day
-    of its month; a year outside 1 to 9999 becomes the nearest inside.
+    of its month; before year 1 and after year 9999 it becomes the first or last moment between them.
     """
     moment = moment + timedelta(microseconds=500_000)
-    year = min(max(moment.year, 1), 9999)
-    day = min(moment.day, calendar.monthrange(year, moment.month)[1])
+    if not 1 <= moment.year <= 9999:
+        return "0001-01-01T00:00:00Z" if moment.year < 1 else "9999-12-31T23:59:59Z"
+    day = min(moment.day, calendar.monthrange(moment.year, moment.month)[1])
     clock = f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
-    return f"{year:04}-{moment.month:02}-{day:02}T{clock}Z"
+    return f"{moment.year:04}-{moment.month:02}-{day:02}T{clock}Z"
 
 
 def bounding_box(latitude: NDArray[Any], longitude: NDArray[Any]) -> BoundingBox | None:
