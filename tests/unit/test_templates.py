@@ -362,3 +362,16 @@ def test_the_catalog_answers_every_route_of_a_stac_api() -> None:
         "GET /search",
         "POST /search",
     } <= routes
+
+
+def test_a_pool_at_its_maximum_can_be_deployed_and_is_not_balanced() -> None:
+    service = WORKERS["Resources"]["Service"]["Properties"]
+    assert WORKERS["Resources"]["HostGroup"]["Properties"]["MaxSize"] == {"Ref": "MaximumTasks"}
+    assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 0
+    assert service["AvailabilityZoneRebalancing"] == "DISABLED"
+
+
+def test_lustre_s_servers_and_clients_reach_each_other() -> None:
+    storage = TEMPLATES["regional_stack/storage.yaml"]["Resources"]["SecurityGroup"]["Properties"]
+    hosts = WORKERS["Resources"]["HostSecurityGroup"]["Properties"]
+    assert storage["SecurityGroupIngress"] == hosts["SecurityGroupIngress"]
