@@ -35,7 +35,7 @@ check: .venv/all ## the static part of what CI runs
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/sam validate --lint --template regional_stack/template.yaml
-	UV=$(CURDIR)/$(UV) $(BIN)/sam build --template template.yaml
+	UV="$(CURDIR)/$(UV)" $(BIN)/sam build --template template.yaml
 
 format: .venv/all ## put the code into shape
 	$(BIN)/ruff check --fix
@@ -45,7 +45,7 @@ clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam
 
 $(UV):
-	@python=$$(tools/find-python) && "$$python" -m venv .uv/$(UV_VERSION) \
+	@python=$$(tools/find-python) || exit 1; "$$python" -m venv .uv/$(UV_VERSION) \
 		|| { echo "python's venv module is needed: 'apt-get install python3-venv'" >&2; exit 1; }
 	@.uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 

@@ -18,16 +18,17 @@ from moto.cloudwatch.models import cloudwatch_backends
 from .aws import Aws
 from .templates import ACCOUNT
 
-__all__ = ["Alarms", "evaluate"]
+__all__ = ["COMPARISONS", "STATISTICS", "Alarms", "evaluate"]
 
-_STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+#: What an alarm may take of its datapoints, and how it may compare that with its threshold.
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "Average": lambda values: sum(values) / len(values),
     "Maximum": max,
     "Minimum": min,
     "SampleCount": lambda values: float(len(values)),
     "Sum": sum,
 }
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
     "LessThanOrEqualToThreshold": operator.le,
@@ -58,7 +59,7 @@ def evaluate(alarm: Any, samples: Iterable[tuple[float, float]], now: float) -> 
     last = int(now // alarm.period)
     number = int(alarm.evaluation_periods)
     recent = [periods[index] for index in range(last, last - number - 2, -1) if index in periods][:number]
-    compare, statistic = _COMPARISONS[alarm.comparison_operator], _STATISTICS[alarm.statistic]
+    compare, statistic = COMPARISONS[alarm.comparison_operator], STATISTICS[alarm.statistic]
     breaching = sum(compare(statistic(values), float(alarm.threshold)) for values in recent)
     missing, treat = number - len(recent), alarm.treat_missing_data or "missing"
     if not recent and treat in ("missing", "ignore"):

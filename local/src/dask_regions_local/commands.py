@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from contextlib import ExitStack, suppress
@@ -47,7 +48,7 @@ def demo(options: Options, directory: Path | None, keep: bool) -> None:
     console = Console(highlight=False)
     with run(directory or options.local, console) as system:
         if keep:
-            _until_stopped(console, system)
+            _until_stopped(console, system, directory)
         else:
             console.print("\nStopped; [bold]dask-regions demo --keep[/bold] leaves it running.")
 
@@ -70,13 +71,13 @@ def local(options: Options, directory: Path | None) -> None:
     from dask_regions_local.system import LocalSystem
 
     console = Console(highlight=False)
-    directory = directory or options.local
+    where = directory or options.local
     with console.status("making the data"):
-        data.make(directory)
+        data.make(where)
     with ExitStack() as stack:
         with console.status("starting the system") as status:
-            system = stack.enter_context(LocalSystem(directory, root=data.ROOT, progress=status.update))
-        _until_stopped(console, system)
+            system = stack.enter_context(LocalSystem(where, root=data.ROOT, progress=status.update))
+        _until_stopped(console, system, directory)
 
 
 def _addresses(system: LocalSystem) -> Table:
@@ -91,11 +92,13 @@ def _addresses(system: LocalSystem) -> Table:
     return table
 
 
-def _until_stopped(console: Console, system: LocalSystem) -> None:
+def _until_stopped(console: Console, system: LocalSystem, directory: Path | None) -> None:
     """Show the addresses, and wait for Ctrl-C; on SIGTERM the system itself ends us."""
     console.print(_addresses(system))
     console.print("\nRunning; Ctrl-C stops it. In another terminal:")
-    console.print("  dask-regions search --variable air_temperature")
+    # The other commands look into their own default, and do not know of --directory.
+    where = f" --local {shlex.quote(str(directory))}" if directory else ""
+    console.print(f"  dask-regions{where} search --variable air_temperature", soft_wrap=True, markup=False)
     console.print(
         f"  export DASK_REGIONS_API={system.api_url} DASK_REGIONS_SCHEDULER={system.scheduler_address}",
         soft_wrap=True,

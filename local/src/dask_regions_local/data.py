@@ -17,6 +17,7 @@ import xarray as xr
 
 from dask_regions.config import load
 from dask_regions.models import Dataset
+from dask_regions_local.lifecycle import writable
 
 __all__ = ["ATTRIBUTION", "ROOT", "bucket_directory", "make", "source"]
 
@@ -69,11 +70,17 @@ def make(directory: Path, root: Path = ROOT) -> tuple[Path, ...]:
         The checkout whose ``datasets.yaml`` says in which Region, bucket, prefix and layout a
         scenario stands.
 
+    Raises
+    ------
+    UnavailableError
+        Where nothing can be written into the directory.
+
     Returns
     -------
     tuple of Path
         The directories of the buckets, in the order of ``datasets.yaml``.
     """
+    writable(directory)
     datasets = load(root / "datasets.yaml").datasets
     return tuple(_make_bucket(directory, dataset) for dataset in datasets if "scenario" in dataset.properties)
 
@@ -83,13 +90,16 @@ def _make_bucket(directory: Path, dataset: Dataset) -> Path:
     if bucket.exists():
         return bucket
     bucket.parent.mkdir(parents=True, exist_ok=True)
-    # Outside s3/, where every directory of a Region is taken for a bucket.
+    # Outside s3/, which a system that starts meanwhile uploads.
     unfinished = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
     try:
         scenario = str(dataset.properties["scenario"])
         _WRITERS[dataset.layout](_unencoded(source(scenario)), unfinished / dataset.prefix, scenario)
         unfinished.chmod(0o755)
         unfinished.rename(bucket)
+    except OSError:
+        if not bucket.exists():  # else another process was faster, with the same bytes
+            raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return bucket

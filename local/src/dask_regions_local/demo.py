@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pystac_client
 import xarray as xr
+from pystac_client.exceptions import APIError
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
@@ -96,7 +98,7 @@ class _Step:
         self._title, self._status = title, status
 
     def now(self, text: str) -> None:
-        self._status.update(f"{self._title}: {text}")
+        self._status.update(escape(f"{self._title}: {text}"))
 
     def done(self, text: str) -> None:
         self.result = text
@@ -110,7 +112,8 @@ def _step(console: Console, title: str) -> Iterator[_Step]:
         step = _Step(title, status)
         yield step
     seconds = time.monotonic() - started
-    console.print(f"[green]✓[/green] {title:<24} {step.result}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+    result = escape(step.result)  # paths may have brackets
+    console.print(f"[green]✓[/green] {title:<24} {result}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
 
 
 def _sync(system: LocalSystem) -> tuple[int, int]:
@@ -121,13 +124,18 @@ def _sync(system: LocalSystem) -> tuple[int, int]:
     if execution.status != "SUCCEEDED":
         raise UnavailableError(
             f"the sync ended as {execution.status} ({execution.error}: {execution.cause}); "
-            "the state directory has the logs of its functions"
+            f"{system.directory / 'logs'} has the logs of its functions"
         )
     return before, _count(system)
 
 
 def _count(system: LocalSystem) -> int:
-    return sum(1 for _ in pystac_client.Client.open(system.api_url).search().items())
+    try:
+        return sum(1 for _ in pystac_client.Client.open(system.api_url).search().items())
+    except APIError as error:
+        raise UnavailableError(
+            f"the catalog does not answer ({error}); {system.directory / 'logs'} has the logs of its function"
+        ) from error
 
 
 def _find(system: LocalSystem, scenario: str) -> list[Item]:
@@ -193,11 +201,11 @@ def _report(console: Console, system: LocalSystem, comparison: Comparison, file:
     )
     console.print(f"  [dim]dollars are estimates from list prices of {PRICES_DATE}[/dim]")
     for note in moved.notes:
-        console.print(f"  [dim]{note}[/dim]")
+        console.print(f"  [dim]{escape(note)}[/dim]")
     console.print("\n[bold]Where to look[/bold]")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
-    table.add_row("  figure", str(file))
-    table.add_row("  values", str(file.with_suffix(".nc")))
+    table.add_row("  figure", escape(str(file)))
+    table.add_row("  values", escape(str(file.with_suffix(".nc"))))
     table.add_row("  STAC API", system.api_url)
     table.add_row("  dashboard", system.dashboard_url)
     console.print(table)

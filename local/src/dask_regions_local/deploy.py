@@ -15,6 +15,7 @@ from typing import Any
 
 from dask_regions.errors import ConfigurationError
 
+from .alarms import COMPARISONS, STATISTICS
 from .aws import Aws
 from .front import HttpApi
 from .lambdas import Function, Functions
@@ -55,6 +56,17 @@ class Deployment:
         """Deploy a template as a stack and return its outputs."""
         return Stack(name, region, read_template(path), parameters, self._create).deploy()
 
+    def finish(self) -> None:
+        """Wait until the layers are built.
+
+        Raises
+        ------
+        UnavailableError
+            Where one could not be.
+        """
+        for layer in self._layers.values():
+            layer.result()
+
     def _create(self, stack: Stack, logical: str, kind: str, properties: _Properties) -> Resource:
         create = _CREATE.get(kind)
         if create is None:
@@ -79,6 +91,9 @@ class Deployment:
 
     def _function(self, stack: Stack, logical: str, properties: _Properties) -> Resource:
         name = properties.get("FunctionName", f"{stack.name}-{logical}")
+        code = Path(properties["Code"]["S3Key"])
+        if not code.is_dir():
+            raise ValueError(f"its CodeUri {code} is no folder")
         environment = properties.get("Environment", {}).get("Variables", {})
         arn = self._aws.client("lambda", stack.region).create_function(
             FunctionName=name,
@@ -93,7 +108,7 @@ class Deployment:
             region=stack.region,
             arn=arn,
             handler=properties["Handler"],
-            code=Path(properties["Code"]["S3Key"]),
+            code=code,
             layers=[self._layers[layer] for layer in properties.get("Layers", ())],
             environment={key: str(value) for key, value in environment.items()},
             timeout=float(properties.get("Timeout", 3)),
@@ -107,6 +122,10 @@ class Deployment:
         definition = path.read_text()
         for name, value in properties.get("DefinitionSubstitutions", {}).items():
             definition = definition.replace(f"${{{name}}}", str(value))
+        try:
+            json.loads(definition)
+        except ValueError as error:  # moto's words for it are a list of all tokens
+            raise ConfigurationError(f"{path}: is not JSON ({error}); correct it") from error
         client = self._aws.client("stepfunctions", stack.region)
         name = properties.get("StateMachineName", f"{stack.name}-{logical}")
         try:
@@ -144,6 +163,9 @@ class Deployment:
         alarm = {"AlarmName": f"{stack.name}-{logical}"} | properties
         numbers = {"Period": int, "EvaluationPeriods": int, "DatapointsToAlarm": int, "Threshold": float}
         alarm |= {key: number(alarm[key]) for key, number in numbers.items() if key in alarm}
+        for key, known in (("ComparisonOperator", COMPARISONS), ("Statistic", STATISTICS)):
+            if "MetricName" in alarm and alarm.get(key) not in known:
+                raise ValueError(f"its {key} is none of {', '.join(known)}")
         self._aws.client("cloudwatch", stack.region).put_metric_alarm(**alarm)
         name = alarm["AlarmName"]
         return Resource(name, {"Arn": f"arn:aws:cloudwatch:{stack.region}:{ACCOUNT}:alarm:{name}"})
@@ -159,6 +181,8 @@ class Deployment:
             {_camel(key): _camel_keys(container[key]) for key in keys if key in container}
             for container in properties["ContainerDefinitions"]
         ]
+        if not all(container.get("command") for container in containers):
+            raise ValueError("a container has no Command; local mode has no image that would give it one")
         family = properties.get("Family", f"{stack.name}-{logical}")
         client = self._aws.client("ecs", stack.region)
         answer = client.register_task_definition(

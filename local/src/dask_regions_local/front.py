@@ -93,7 +93,10 @@ class HttpApi:
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        url = urlsplit(request.target)
+        try:
+            url = urlsplit(request.target)
+        except ValueError:
+            return _message(400, "Bad Request")
         headers = self._cors_headers(request)
         if request.method == "OPTIONS" and self.cors:
             return Response(204, headers=headers)

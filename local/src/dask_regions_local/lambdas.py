@@ -123,6 +123,8 @@ class _Pool:
     def invoke(self, payload: bytes) -> tuple[bool, bytes]:
         with self._slots:
             environment = self._take()
+            if environment is None:
+                return _error("Runtime.ExitError", "the local system is stopping")
             failed, result = environment.invoke(payload)
             with self._lock:
                 if environment.alive and not self._closed:
@@ -132,8 +134,10 @@ class _Pool:
                     self._all.discard(environment)
         return failed, result
 
-    def _take(self) -> _Environment:
+    def _take(self) -> _Environment | None:
         with self._lock:
+            if self._closed:  # a process that started now would not be ended
+                return None
             if self._idle:
                 return self._idle.pop()  # the one used last, as Lambda does
             environment = self._start(self._started)

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 from dask_regions.errors import UnavailableError
 
 __all__ = ["build_layer", "build_runtime"]
+
+#: The layers of this process, and the descriptors that hold a lock on each.
+_used: dict[Path, int] = {}
 
 
 def build_layer(name: str, source: Path, root: Path) -> Path:
@@ -37,7 +41,17 @@ def build_layer(name: str, source: Path, root: Path) -> Path:
         Where the build fails; the message has its last lines.
     """
     cache = (root / ".cache" / "layers").resolve()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return _cached(name, source, root, cache)
+    except OSError as error:
+        raise UnavailableError(
+            f"layer {name} could not be built below {cache} ({error}); make room there, let this user "
+            "write to it, and install make"
+        ) from error
+
+
+def _cached(name: str, source: Path, root: Path, cache: Path) -> Path:
     layer = cache / f"{name}-{_digest(source, root / 'uv.lock')}"
     with (cache / f"{name}.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,8 +59,28 @@ def build_layer(name: str, source: Path, root: Path) -> Path:
             _make(name, source, root, layer)
             for old in cache.glob(f"{name}-*"):
                 if old != layer:
-                    shutil.rmtree(old, ignore_errors=True)
+                    _remove_unused(old)
+        _use(layer)
     return layer
+
+
+def _use(layer: Path) -> None:
+    """Keep a layer from being removed for as long as this process runs."""
+    if layer not in _used:
+        _used[layer] = os.open(layer, os.O_RDONLY)
+        fcntl.flock(_used[layer], fcntl.LOCK_SH)
+
+
+def _remove_unused(layer: Path) -> None:
+    """Remove a layer, unless a system that runs somewhere else uses it."""
+    descriptor = os.open(layer, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(layer, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _make(name: str, source: Path, root: Path, layer: Path) -> None:
@@ -64,9 +98,10 @@ def _make(name: str, source: Path, root: Path, layer: Path) -> None:
             command, cwd=source, env=os.environ | variables, capture_output=True, text=True, check=False
         )
         if result.returncode:
-            tail = "\n".join(result.stderr.splitlines()[-5:])
+            tail = " / ".join(result.stderr.splitlines()[-3:])
             raise UnavailableError(
-                f"layer {name} could not be built: run `{' '.join(command)}` in {source}\n{tail}"
+                f"layer {name} could not be built: {tail}; to see why, run `{shlex.join(command)}` "
+                f"in {source}"
             )
         artifacts.rename(layer)
 
@@ -74,7 +109,8 @@ def _make(name: str, source: Path, root: Path, layer: Path) -> None:
 def _digest(source: Path, lock: Path) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {platform.platform()}".encode())
     for path in _contents(source, lock):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        name = path.relative_to(source) if path.is_relative_to(source) else path.name
+        digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

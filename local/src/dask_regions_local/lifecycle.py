@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "logging_to",
     "running",
     "sigterm_exits",
+    "writable",
 ]
 
 logger = logging.getLogger(__name__)
@@ -175,6 +177,24 @@ def sigterm_exits() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def writable(directory: Path) -> None:
+    """Make a state directory, unless it is there.
+
+    Raises
+    ------
+    UnavailableError
+        Where nothing can be written into it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise UnavailableError(
+            f"the state directory {directory} cannot be written to ({error.strerror}); choose another one "
+            "with --directory"
+        ) from error
+
+
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[Path]:
     """Hold a directory for one system; yields the path of its state file, removed at the end.
@@ -182,9 +202,10 @@ def exclusive(directory: Path) -> Iterator[Path]:
     Raises
     ------
     UnavailableError
-        Where another system holds it; the message has its addresses and says how to stop it.
+        Where another system holds it; the message has its addresses and says how to stop it. Where
+        it cannot be written to.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    writable(directory)
     state = directory / STATE
     with (directory / "lock").open("ab") as lock:
         try:

@@ -47,8 +47,17 @@ class Storage:
             self._aws.client("s3", region).create_bucket(Bucket=bucket, **extra)
 
     def upload(self) -> int:
-        """Put the files of ``<directory>/s3`` into the buckets; return how many there were."""
-        files = [path for path in self._directory.glob("*/*/**/*") if path.is_file()]
+        """Put the files of ``<directory>/s3`` into the buckets; return how many there were.
+
+        What stands there for a bucket that no dataset names any more is left alone.
+        """
+        buckets = {(item.region, item.bucket) for item in self._configuration.datasets}
+        files = [
+            path
+            for region, bucket in sorted(buckets)
+            for path in (self._directory / region / bucket).glob("**/*")
+            if path.is_file()
+        ]
         with ThreadPoolExecutor(4) as executor:
             list(executor.map(self._put, files))
         return len(files)

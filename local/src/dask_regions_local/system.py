@@ -185,6 +185,8 @@ class LocalSystem:
         stack.callback(_stop_executions, aws, self.client_region, list(self.state_machines.values()))
         self.api_url = stack.enter_context(Server(api)).url
         uploaded.result()
+        self._progress("building the layers")
+        deployment.finish()
 
     def _deploy(self, deployment: Deployment) -> None:
         client = self._configuration.client_region

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from boto3 import Session
+from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.parser.parser import Parser
 from samtranslator.public.exceptions import InvalidDocumentException
 from samtranslator.public.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+from yaml import YAMLError
 
 from dask_regions.errors import ConfigurationError
 
@@ -23,6 +25,17 @@ __all__ = ["ACCOUNT", "Resource", "Stack", "read_template"]
 ACCOUNT = "123456789012"
 _NO_VALUE = object()
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+#: What a property that is missing or of the wrong kind ends in, here or in the emulation of AWS.
+_REFUSALS = (
+    AttributeError,
+    BotoCoreError,
+    ClientError,
+    IndexError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 #: SAM wants artefacts in S3, where `sam package` puts them; here the key is the path itself.
 _ARTEFACTS = {
     "AWS::Serverless::Function": "CodeUri",
@@ -32,11 +45,14 @@ _ARTEFACTS = {
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """Read a template; artefacts get absolute paths, as S3 keys below the bucket ``local``."""
-    try:
-        template: dict[str, Any] = yaml_parse(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{path}: there is no such template; restore it") from error
+    """Read a template; artefacts get absolute paths, as S3 keys below the bucket ``local``.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is none, or it is no template.
+    """
+    template = _parse(path)
     common = template.get("Globals", {}).get("Function", {})
     for name, resource in template.get("Resources", {}).items():
         artefact = _ARTEFACTS.get(resource["Type"])
@@ -48,9 +64,32 @@ def read_template(path: Path) -> dict[str, Any]:
             key = f"{name}={key}" if artefact == "ContentUri" else key
             properties[artefact] = {"Bucket": "local", "Key": key}
         location = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
-        if (where := location.get(resource["Type"])) is not None:
+        where = location.get(resource["Type"])
+        if where is not None and isinstance(properties.get(where), str):
             properties[where] = str((path.parent / properties[where]).resolve())
     return template
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        template: Any = yaml_parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); restore it") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is not YAML ({error}); correct it") from error
+    resources = template.get("Resources") if isinstance(template, dict) else None
+    if not isinstance(resources, dict):
+        raise ConfigurationError(f"{path}: has no Resources; restore it")
+    wrong = [name for name, resource in resources.items() if not _is_resource(resource)]
+    if wrong:
+        raise ConfigurationError(
+            *(f"{path}: {name} is no resource; give it a Type, and Properties by name" for name in wrong)
+        )
+    return dict(template)
+
+
+def _is_resource(found: Any) -> bool:
+    return isinstance(found, dict) and "Type" in found and isinstance(found.get("Properties", {}), dict)
 
 
 def transform(template: dict[str, Any], parameters: Mapping[str, str], region: str) -> dict[str, Any]:
@@ -142,16 +181,19 @@ class Stack:
             except KeyError:
                 raise self._mistake(f"{logical} is neither a parameter nor a resource") from None
             self._resources[logical] = None
-            exists = self._holds(spec.get("Condition"))
-            self._resources[logical] = (
-                self._create(self, logical, spec["Type"], self.resolve(spec.get("Properties", {})))
-                if exists
-                else Resource(logical)
-            )
+            try:
+                self._resources[logical] = self._made(logical, spec)
+            except _REFUSALS as error:
+                raise self._mistake(f"{logical} cannot be made ({type(error).__name__}: {error})") from error
         resource = self._resources[logical]
         if resource is None:
             raise self._mistake(f"{logical} refers to itself")
         return resource
+
+    def _made(self, logical: str, spec: Mapping[str, Any]) -> Resource:
+        if not self._holds(spec.get("Condition")):
+            return Resource(logical)
+        return self._create(self, logical, spec["Type"], self.resolve(spec.get("Properties", {})))
 
     def resolve(self, value: Any) -> Any:
         """Replace intrinsic functions by their values, all the way down."""

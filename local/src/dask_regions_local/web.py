@@ -6,7 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 
 __all__ = ["Request", "Response", "Server"]
 
@@ -80,14 +82,35 @@ def _response(handle: Callable[[Request], Response], request: Request) -> Respon
         return Response(500, b'{"message":"Internal Server Error"}')
 
 
+def _body(headers: Message, stream: BufferedIOBase) -> bytes:
+    """Read a request's body; ValueError where its length is none."""
+    if "chunked" in headers.get("Transfer-Encoding", ""):
+        body = b""
+        while size := int(stream.readline().split(b";")[0], 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
+        return body
+    length = int(headers.get("Content-Length") or 0)
+    if length < 0:
+        raise ValueError(f"Content-Length: {length}")
+    return stream.read(length)
+
+
 def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def answer(self) -> None:
+            try:
+                body = _body(self.headers, self.rfile)
+            except ValueError:
+                self.close_connection = True  # where the next request starts is unknown
+                self.send_error(400)
+                return
             request = Request(
-                self.command, self.path, list(self.headers.items()), self.read(), self.client_address[0]
+                self.command, self.path, list(self.headers.items()), body, self.client_address[0]
             )
             response = _response(handle, request)
             self.send_response(response.status)
@@ -98,16 +121,6 @@ def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandl
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(response.body)
-
-        def read(self) -> bytes:
-            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return body
 
         def log_message(self, *_: object) -> None:  # the functions log for themselves
             pass

@@ -7,8 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import (
+    BotoCoreError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
+from dask_regions.aws.stepfunctions import SIGN_IN
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.models import Pool
 from dask_regions.names import cluster_name, service_name
@@ -127,7 +134,10 @@ class PoolService:
     def _reachable(self) -> Iterator[None]:
         try:
             yield
+        except (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError) as error:
+            raise UnavailableError(f"ECS in {self.region} cannot be asked: {error}; {SIGN_IN}") from error
         except BotoCoreError as error:
             raise UnavailableError(
-                f"ECS in {self.region} does not answer: {error}; it is asked again in the next round"
+                f"ECS in {self.region} does not answer: {error}; check the Region's name and the network, "
+                "and try again"
             ) from error
