@@ -134,16 +134,16 @@ async def test_transfer_logs_tell_who_and_how_much(
 ) -> None:
     async with Worker(scheduler.address, nthreads=1, host="127.0.0.1") as other:
         values = client.submit(np.ones, 100_000, workers=[worker.address])
+        await values  # before there is a replica, which a gather could take
         await client.submit(lambda x: None, values, workers=[other.address])
-        await values
         look = "look at client/transfers.py"
-        # The count is raised when a request arrives: what a client has just received may come before it.
+        # A transfer enters the log when its receipt is confirmed.
         for _ in range(500):
             if len(worker.transfer_outgoing_log) == 2 and not worker.transfer_outgoing_count:
                 break
             await asyncio.sleep(0.01)
         sent = list(worker.transfer_outgoing_log)
-        assert [entry["who"] for entry in sent] == [other.address, None], f"{look}: None is a gather"
+        assert [entry["who"] for entry in sent] == [None, other.address], f"{look}: None is a gather"
         assert all(800_000 <= entry["compressed"] < 802_000 for entry in sent), look
         [received] = other.transfer_incoming_log
         assert (received["who"], received["total"] >= 800_000) == (worker.address, True), look
