@@ -13,10 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from dask_regions.aws.scheduler import secret_token
+from dask_regions.aws.ecs import PoolService
+from dask_regions.aws.scheduler import SchedulerClient, secret_token
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 
 ROOT = Path(__file__).parents[2]
@@ -264,3 +266,46 @@ def _three_running_tasks(ecs: Any) -> list[str]:
         networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}},
     )
     return [task["taskArn"].rsplit("/", 1)[-1] for task in started["tasks"]]
+
+
+def test_a_region_without_a_cluster_names_the_stack_to_deploy(
+    scheduler: FakeScheduler, ecs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    monkeypatch.setenv("SYSTEM_NAME", "absent")
+    service = PoolService(REGION, "absent")
+    for ask in (lambda: call("read_pool", {"region": REGION}), service.tasks, lambda: service.set_desired(1)):
+        with pytest.raises(NotFoundError, match="sam deploy --config-env us-west-2"):
+            ask()
+
+
+def test_a_throttled_service_is_asked_again(ecs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateService")
+
+    service = PoolService(REGION, "demo")
+    monkeypatch.setattr(service._client, "update_service", throttled)
+    with pytest.raises(UnavailableError, match="has too much to do"):
+        service.set_desired(1)
+
+
+def test_white_space_around_the_token_does_not_matter(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    boto3.client("secretsmanager").put_secret_value(SecretId="token", SecretString="first\n")
+    assert call("read_pool", {"region": REGION})["action"] == "hold"
+
+
+@pytest.mark.parametrize("token", ["sec\nret", "secret\u2603"])
+def test_a_token_that_no_header_carries_is_not_shown(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="characters that a header cannot carry") as raised:
+        SchedulerClient("http://127.0.0.1:9", lambda: token).demand(REGION)
+    assert "sec" not in str(raised.value).replace("secret", "")
+    assert raised.value.__context__ is None
+
+
+def test_a_scheduler_of_another_version_is_the_configurations_mistake(
+    scheduler: FakeScheduler, ecs: Any
+) -> None:
+    scheduler.pools = {REGION: demand(1, novelty=1)}
+    with pytest.raises(ConfigurationError, match="deploy both from one commit"):
+        call("read_pool", {"region": REGION})

@@ -52,15 +52,18 @@ class Processes:
         return process
 
     def stop(self) -> None:
-        for process in reversed(self._started):
-            if process.poll() is None:
-                process.terminate()
-        for process in self._started:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        # The workers first: one that is told to stop while its scheduler stops waits for it in vain.
+        scheduler, workers = self._started[:1], self._started[1:]
+        for group in (workers, scheduler):
+            for process in group:
+                if process.poll() is None:
+                    process.terminate()
+            for process in group:
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self._directory.glob("*.log")))

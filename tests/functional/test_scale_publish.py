@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
 from distributed import Scheduler
 from moto import mock_aws
 from moto.cloudwatch.models import cloudwatch_backends
@@ -18,6 +19,7 @@ from dask_regions.models import Pool
 from dask_regions.placement import publish
 from dask_regions.placement.demand import configured_pools
 from dask_regions.placement.publish import Publisher
+from dask_regions.scaling import Difference
 
 POOLS = {
     "us-west-2": Pool(minimum_tasks=1, maximum_tasks=3),
@@ -87,3 +89,18 @@ async def test_without_a_configuration_nothing_is_published(
     before = set(scheduler.periodic_callbacks)
     assert publish.start(scheduler) is None
     assert set(scheduler.periodic_callbacks) == before
+
+
+def test_credentials_that_come_later_are_found(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Difference(missing=0, surplus=0)
+    with monkeypatch.context() as without:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            without.delenv(name)
+        without.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        without.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        without.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        without.setattr(boto3, "DEFAULT_SESSION", None)
+        with pytest.raises(NoCredentialsError):
+            cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
+    cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
+    assert _published("us-west-2")

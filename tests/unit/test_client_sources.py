@@ -97,3 +97,16 @@ def test_no_item_is_refused() -> None:
 def test_items_of_two_collections_are_refused() -> None:
     with pytest.raises(RequestError, match=r"several Collections \(c, d\)"):
         sources([item(), {**item(), "collection": "d"}], set())
+
+
+@pytest.mark.parametrize("wrong", ["air_temperature", None, 1])
+def test_what_is_no_item_is_named(wrong: object) -> None:
+    with pytest.raises(RequestError, match="is no STAC Item; give pystac Items"):
+        sources([wrong], ())
+
+
+def test_an_alternate_without_an_address_is_no_copy() -> None:
+    lacking = item()
+    del lacking["assets"]["data"]["alternate"]["fsx-us-west-2"]["href"]
+    with pytest.raises(RequestError, match="choose an Item of this system's catalog"):
+        sources([lacking], ())

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from dask_regions.errors import ConfigurationError
 from dask_regions.names import POOL_TOPIC
+from dask_regions.placement import plugin as plugin_module
 from dask_regions.placement.plugin import PlacementPlugin, records
 
 WEST, EAST = "us-west-2", "us-east-1"
@@ -18,6 +20,7 @@ class FakeScheduler:
     """Keeps timers until they are fired, and the events that are logged."""
 
     def __init__(self) -> None:
+        self.address = "tcp://scheduler:8786"
         self.tasks: dict[str, Any] = {}
         self.workers: dict[str, Any] = {}
         self.running: set[Any] = set()
@@ -137,3 +140,34 @@ async def test_closing_stops_the_timers(scheduler: FakeScheduler, plugin: Placem
     wait_in_vain(scheduler, plugin, "a")
     await plugin.before_close()
     assert not scheduler.timers
+
+
+def test_who_comes_later_to_an_empty_pool_is_told_too(
+    scheduler: FakeScheduler, plugin: PlacementPlugin
+) -> None:
+    wait_in_vain(scheduler, plugin, "a")
+    scheduler.fire()
+    plugin.update_graph(scheduler, tasks=[])  # type: ignore[arg-type]
+    wait_in_vain(scheduler, plugin, "b")
+    scheduler.fire()
+    assert [event["tasks"] for event in scheduler.events] == [1, 2]
+
+
+def test_workers_that_left_long_ago_are_forgotten(
+    scheduler: FakeScheduler, plugin: PlacementPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_module, "_REMEMBERED", 3)
+    stays = "tcp://0"
+    for number in range(10):
+        address = f"tcp://{number}"
+        scheduler.workers[address] = SimpleNamespace(resources={f"region-{WEST}": 1})
+        plugin.add_worker(scheduler, address)  # type: ignore[arg-type]
+        if address != stays:
+            del scheduler.workers[address]
+    assert list(records(scheduler).workers) == [stays, "tcp://8", "tcp://9"]  # type: ignore[arg-type]
+
+
+def test_a_scheduler_without_placement_is_named(scheduler: FakeScheduler) -> None:
+    scheduler.address = "tcp://plain:8786"
+    with pytest.raises(ConfigurationError, match=r"tcp://plain:8786 .* start it with"):
+        records(scheduler)  # type: ignore[arg-type]

@@ -6,12 +6,19 @@ import copy
 from typing import Any
 
 import numpy as np
+import pystac
 import pytest
 import xarray as xr
-from distributed import Client
+from distributed import Client, LocalCluster
 
 import dask_regions
-from dask_regions.errors import NotFoundError, RequestError, UnavailableError, WrongRegionError
+from dask_regions.errors import (
+    ConfigurationError,
+    NotFoundError,
+    RequestError,
+    UnavailableError,
+    WrongRegionError,
+)
 from dask_regions.placement.plugin import records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
@@ -70,3 +77,46 @@ def test_items_that_do_not_fit_together_are_refused(client: Client, data: Any) -
 def test_connecting_to_nobody_says_what_to_check() -> None:
     with pytest.raises(UnavailableError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         dask_regions.connect("tcp://127.0.0.1:9", timeout=0.5)
+
+
+def test_the_web_server_is_no_scheduler() -> None:
+    with pytest.raises(RequestError, match=r"http://127\.0\.0\.1:8787.*write it like tcp://"):
+        dask_regions.connect("http://127.0.0.1:8787")
+
+
+def test_what_a_search_collects_opens_as_one_series(client: Client, data: Any) -> None:
+    found = [
+        pystac.Item.from_dict(
+            {
+                **item,
+                "geometry": None,
+                "links": [],
+                "properties": {**item["properties"], "datetime": "2000-01-01T00:00:00Z"},
+            },
+            preserve_dict=True,
+        )
+        for item in data.east_items
+    ]
+    dataset = dask_regions.open_dataset(pystac.ItemCollection(found), client)
+    assert dataset.sizes["time"] == 80
+
+
+def test_tasks_may_be_given_parts_of_a_dataset(client: Client, data: Any) -> None:
+    dataset = dask_regions.open_dataset(data.west_item, client)
+    parts = [dataset.tas.isel(time=number) for number in range(3)]
+    means = client.gather(client.map(lambda part: float(part.mean().compute()), parts))
+    np.testing.assert_allclose(means, data.west[:3].mean(axis=(1, 2)))
+
+
+def test_a_scheduler_without_placement_is_refused(data: Any) -> None:
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as plain,
+        Client(plain) as client,
+    ):
+        with pytest.raises(ConfigurationError, match="was started without placement"):
+            dask_regions.open_dataset(data.west_item, client)
+        with (
+            pytest.raises(ConfigurationError, match="was started without placement"),
+            dask_regions.transfers(client),
+        ):
+            pass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 from dask_regions.names import (
     MEMORY_METRIC,
@@ -42,7 +43,7 @@ def put_pool_metrics(region: str, difference: Difference, memory_fraction: float
     Raises
     ------
     botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
-        Where CloudWatch does not take them. Blocks for 7 s at most.
+        Where CloudWatch does not take them. Blocks for about 7 s at most.
     """
     values = {
         MISSING_METRIC: float(difference.missing),
@@ -59,7 +60,11 @@ def put_pool_metrics(region: str, difference: Difference, memory_fraction: float
         }
         for name, value in values.items()
     ]
-    _client(region).put_metric_data(Namespace=METRIC_NAMESPACE, MetricData=data)
+    try:
+        _client(region).put_metric_data(Namespace=METRIC_NAMESPACE, MetricData=data)
+    except NoCredentialsError:
+        _client.cache_clear()  # a client that was made without credentials never looks for them again
+        raise
 
 
 @cache

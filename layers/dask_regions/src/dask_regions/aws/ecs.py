@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import (
     BotoCoreError,
+    ClientError,
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,
@@ -31,6 +32,9 @@ _BATCH = 10
 #: Minutes for which the kept ECS tasks are protected while ECS chooses which to stop. It has to
 #: outlast the scale-in, and delays a deployment by no more than this.
 _PROTECTED_MINUTES = 15
+_ABSENT = frozenset({"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException"})
+#: Errors that pass, and that the state machine retries after botocore has.
+_BUSY = frozenset({"ThrottlingException", "ServerException"})
 
 
 class PoolService:
@@ -46,7 +50,9 @@ class PoolService:
     Raises
     ------
     UnavailableError
-        From every method, where the Region's ECS endpoint does not answer.
+        From every method, where the Region's ECS endpoint does not answer, or has too much to do.
+    NotFoundError
+        From every method, where the Region has no such cluster or service.
     """
 
     def __init__(self, region: str, system: str) -> None:
@@ -55,21 +61,12 @@ class PoolService:
         self._client: ECSClient = boto3.client("ecs", region_name=region)
 
     def state(self, pool: Pool) -> PoolState:
-        """Return the service's counts beside the bounds they must keep.
-
-        Raises
-        ------
-        NotFoundError
-            Where the Region has no such service.
-        """
+        """Return the service's counts beside the bounds they must keep."""
         with self._reachable():
             answer = self._client.describe_services(cluster=self._cluster, services=[self._service])
         services = [service for service in answer["services"] if service.get("status") == "ACTIVE"]
         if not services:
-            raise NotFoundError(
-                f"{self.region} has no ECS service {self._service} in cluster {self._cluster}; deploy its "
-                f"stack: sam deploy --config-env {self.region}"
-            )
+            raise self._absent()
         service = services[0]
         return PoolState(
             region=self.region,
@@ -130,6 +127,12 @@ class PoolService:
                     "lowered, and the next round tries again"
                 )
 
+    def _absent(self) -> NotFoundError:
+        return NotFoundError(
+            f"{self.region} has no ECS service {self._service} in cluster {self._cluster}; deploy its "
+            f"stack: sam deploy --config-env {self.region}"
+        )
+
     @contextmanager
     def _reachable(self) -> Iterator[None]:
         try:
@@ -141,3 +144,12 @@ class PoolService:
                 f"ECS in {self.region} does not answer: {error}; check the Region's name and the network, "
                 "and try again"
             ) from error
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _ABSENT:
+                raise self._absent() from error
+            if code in _BUSY:
+                raise UnavailableError(
+                    f"ECS in {self.region} has too much to do: {error}; try again"
+                ) from error
+            raise

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from dask_regions.errors import ConfigurationError, UnavailableError
 from dask_regions.names import POOLS_ROUTE
@@ -28,13 +29,15 @@ _RETIRE_SECONDS = 135.0
 def secret_token(secret: str) -> str:
     """Return the scheduler's bearer token from Secrets Manager, once per process.
 
+    White space around it is dropped, as the scheduler does: many tools end a file with a new line.
+
     Raises
     ------
     UnavailableError
         Where the secret cannot be read.
     """
     try:
-        return boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        return boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"].strip()
     except (BotoCoreError, ClientError) as error:
         raise UnavailableError(
             f"the scheduler's token cannot be read from secret {secret}: {error}; check that it exists and "
@@ -73,7 +76,7 @@ class SchedulerClient:
         UnavailableError
             Where the scheduler does not answer.
         ConfigurationError
-            Where it refuses the token, or does not know the pool.
+            Where it refuses the token, does not know the pool, or is of another version.
         """
         pools = self._request("GET", POOLS_ROUTE, _READ_SECONDS)
         if region not in pools:
@@ -81,7 +84,13 @@ class SchedulerClient:
                 f"the scheduler knows no pool {region}, only {', '.join(sorted(pools)) or 'none'}; deploy "
                 "the scheduler's image with the datasets.yaml that the functions have"
             )
-        return PoolDemand.model_validate(pools[region])
+        try:
+            return PoolDemand.model_validate(pools[region])
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the scheduler at {self._url} describes pools in another way than this function "
+                f"reads: {error}; deploy both from one commit"
+            ) from error
 
     def retire(self, region: str, ecs_tasks: int) -> list[str]:
         """Empty ECS tasks of a pool, and return the ids of those that may be stopped now.
@@ -108,16 +117,29 @@ class SchedulerClient:
                 f"the scheduler at {self._url} answered {answer.status} to {method} {path}: "
                 f"{answer.data.decode(errors='replace')[:500]}"
             )
-        found: dict[str, Any] = answer.json()
+        try:
+            found: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise UnavailableError(
+                f"{self._url}{path} did not answer JSON ({error}); let SCHEDULER_URL name the "
+                "scheduler's web server"
+            ) from error
         return found
 
     def _send(self, method: str, path: str, seconds: float, body: str | None) -> urllib3.BaseHTTPResponse:
+        token = self._token()
+        if not (token.isascii() and token.isprintable()):
+            # Refused here, because the HTTP library's own error would show the token.
+            raise ConfigurationError(
+                "the scheduler's token has characters that a header cannot carry; store one of printable "
+                "ASCII characters in its secret, and restart the scheduler"
+            )
         try:
             return self._http.request(
                 method,
                 self._url + path,
                 body=body,
-                headers={"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"},
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
             )
         except urllib3.exceptions.HTTPError as error:

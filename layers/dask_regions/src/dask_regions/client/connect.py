@@ -9,7 +9,7 @@ from typing import Any
 import dask.config
 from distributed import Client
 
-from dask_regions.errors import UnavailableError
+from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement import TASK_BASED
 
@@ -26,7 +26,7 @@ def connect(
     Parameters
     ----------
     scheduler_address
-        E.g. ``tcp://scheduler.internal:8786``.
+        E.g. ``tcp://scheduler.internal:8786``; not the address of its web server.
     on_message
         Called, from the client's event loop, with a sentence when a pool that tasks wait for has no
         workers, and again when it has some. By default the sentence is logged as a warning by the
@@ -41,6 +41,8 @@ def connect(
 
     Raises
     ------
+    RequestError
+        Where the address is none of a scheduler.
     UnavailableError
         Where no scheduler answers.
 
@@ -60,6 +62,11 @@ def connect(
         raise UnavailableError(
             f"no scheduler answers at {scheduler_address}; check the address, or start the system "
             "(on one machine: dask-regions local)"
+        ) from error
+    except ValueError as error:
+        raise RequestError(
+            "scheduler_address",
+            f"{scheduler_address!r}: {error}; write it like tcp://scheduler.internal:8786",
         ) from error
     tell = on_message or logger.warning
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from dask_regions.client.sources import Source, sources
 from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
 from dask_regions.placement.marker import check_region, lazy_token, mark
+from dask_regions.placement.plugin import records
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,8 +30,9 @@ __all__ = ["open_dataset"]
 def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     """Open an Item, or several Items of one Collection as one series, lazily.
 
-    Each file or store is opened by a worker in its Region, where the data are; only coordinates of
-    up to 1 MB travel here. Computations on the result read every value in its own Region.
+    Each file or store is opened by a worker in its Region, where the data are; only the coordinates of
+    its dimensions, and others of up to 1 MB, travel here. Computations on the result read every value
+    in its own Region.
 
     Parameters
     ----------
@@ -47,14 +50,17 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     Raises
     ------
     RequestError
-        Where an Item has no data to open, or the Items do not form one series.
+        Where an Item has no data to open, its assets do not fit together, or the Items do not form one
+        series: other variables, other coordinates, or the same time twice.
+    ConfigurationError
+        Where the scheduler was started without placement.
     EmptyPoolError
         Where a Region's pool stayed empty until the scheduler's timeout (10 minutes). Before that, the
         client says which pool it waits for.
     NotFoundError
         Where the Region's file system does not have the file.
     UnavailableError
-        Where there is no client.
+        Where there is no client, or the file or store cannot be opened.
 
     Examples
     --------
@@ -62,14 +68,16 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     >>> dataset.air_temperature.mean("time").compute()  # doctest: +SKIP
     """
     client = client or _default_client()
-    items = [item] if isinstance(item, Mapping) or hasattr(item, "to_dict") else list(item)
-    chosen = sources(items, _regions_with_workers(client))
+    items = [item] if isinstance(item, Mapping) or not isinstance(item, Iterable) else list(item)
+    alive = _regions_with_workers(client)
+    if not alive:
+        client.run_on_scheduler(records)  # without placement, nobody would say what the tasks wait for
+    chosen = sources(items, alive)
     opened = _open_there(client, chosen)
     series: defaultdict[str, list[xr.Dataset]] = defaultdict(list)
     for source, dataset in zip(chosen, opened, strict=True):
         series[source.asset].append(_chunk(dataset, source.region))
-    joined = [_join(datasets) for datasets in series.values()]
-    return xr.merge(joined, compat="override", join="exact", combine_attrs="override")
+    return _merge({asset: _join(datasets) for asset, datasets in series.items()})
 
 
 def _default_client() -> Client:
@@ -119,8 +127,15 @@ def _open_source(source: Source) -> bytes:
     options: dict[str, Any] = {"engine": "h5netcdf"}
     if source.zarr:
         options = {"engine": "zarr", "consolidated": source.consolidated}
-    dataset = xr.open_dataset(path, chunks=None, cache=False, **options)
-    marked = mark(dataset, region=source.region, path=source.path, token=_modification(path))
+    try:
+        dataset = xr.open_dataset(path, chunks=None, cache=False, **options)
+        marked = mark(dataset, region=source.region, path=source.path, token=_modification(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise UnavailableError(
+            f"{source.path} in {source.region} cannot be opened as {'Zarr' if source.zarr else 'NetCDF-4'}: "
+            f"{error}; compare it with the original ({source.asset!r} of its Item), which may be damaged or "
+            "still being written"
+        ) from error
     return pickle.dumps(marked)
 
 
@@ -160,8 +175,9 @@ def _join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     if len(datasets) == 1:
         return datasets[0]
     dimension = _time_dimension(datasets)
-    ordered = sorted(datasets, key=lambda dataset: dataset.indexes[dimension][0])
     try:
+        ordered = sorted(datasets, key=lambda dataset: dataset.indexes[dimension].min())
+        _check_series(ordered, dimension)
         return xr.concat(
             ordered,
             dim=dimension,
@@ -171,9 +187,46 @@ def _join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
             join="exact",
             combine_attrs="override",
         )
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # a TypeError where the calendars differ
         raise RequestError(
             "item", f"the Items do not form one series ({error}); open them one by one"
+        ) from error
+
+
+def _check_series(ordered: Iterable[xr.Dataset], dimension: Hashable) -> None:
+    """Refuse what ``xr.concat`` would join: it repeats times, and fills absent variables with NaN."""
+    for before, after in pairwise(ordered):
+        differ = _along(before, dimension) ^ _along(after, dimension)
+        if differ:
+            raise ValueError(f"not all of them have {', '.join(sorted(map(str, differ)))}")
+        start = after.indexes[dimension].min()
+        if start <= before.indexes[dimension].max():
+            raise ValueError(f"more than one of them covers {start}")
+
+
+def _along(dataset: xr.Dataset, dimension: Hashable) -> set[Hashable]:
+    return {name for name, variable in dataset.data_vars.items() if dimension in variable.dims}
+
+
+def _merge(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Put the variables of an Item's assets side by side; what they share, e.g. bounds, is taken once."""
+    known: set[Hashable] = set()
+    for asset, dataset in datasets.items():
+        names = set(dataset.data_vars)
+        if names and names <= known:
+            raise RequestError(
+                "item",
+                f"asset {asset!r} has no variable that the other assets lack; remove from the Item's assets "
+                "those not to open",
+            )
+        known |= names
+    try:
+        return xr.merge(datasets.values(), compat="override", join="exact", combine_attrs="override")
+    except ValueError as error:
+        raise RequestError(
+            "item",
+            f"the assets {', '.join(datasets)} do not fit together ({error}); remove from the Item's assets "
+            "those not to open",
         ) from error
 
 

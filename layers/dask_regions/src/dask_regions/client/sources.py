@@ -53,14 +53,13 @@ def sources(items: Iterable[Any], alive: Collection[str]) -> list[Source]:
     Raises
     ------
     RequestError
-        Where there is no Item, an Item cannot be opened, or the Items are of several Collections.
+        Where there is no Item, something is no Item, an Item cannot be opened, or the Items are of
+        several Collections.
     """
     found: list[Source] = []
     collections: set[str] = set()
     for item in items:
-        as_dict: Mapping[str, Any] = (
-            item if isinstance(item, Mapping) else item.to_dict(transform_hrefs=False)
-        )
+        as_dict = _as_dict(item)
         collections.add(str(as_dict.get("collection")))
         found += _of_item(as_dict, alive)
     if not found:
@@ -70,6 +69,18 @@ def sources(items: Iterable[Any], alive: Collection[str]) -> list[Source]:
             "item",
             f"the Items are of several Collections ({', '.join(sorted(collections))}); open each alone",
         )
+    return found
+
+
+def _as_dict(item: Any) -> Mapping[str, Any]:
+    if isinstance(item, Mapping):
+        return item
+    if not hasattr(item, "to_dict"):
+        raise RequestError(
+            "item",
+            f"{item!r:.100} is no STAC Item; give pystac Items, or their dicts, as a search finds them",
+        )
+    found: Mapping[str, Any] = item.to_dict(transform_hrefs=False)
     return found
 
 
@@ -100,7 +111,7 @@ def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterable[tuple
     """Yield Region and path of each copy of an asset on a worker's file system."""
     schemes = (item.get("properties") or {}).get("storage:schemes") or item.get("storage:schemes") or {}
     for alternate in (asset.get("alternate") or {}).values():
-        address = urlsplit(alternate["href"])
+        address = urlsplit(alternate.get("href", ""))
         if address.scheme != "file":
             continue
         for reference in alternate.get("storage:refs", ()):

@@ -102,6 +102,11 @@ def transfers(
     Transfers
         Complete after the block. Counts everybody's computations on the scheduler, not only this client's.
 
+    Raises
+    ------
+    ConfigurationError
+        Where the scheduler was started without placement.
+
     Notes
     -----
     Counted are results of tasks, in bytes on the wire (``transfer_outgoing_log`` of the workers that

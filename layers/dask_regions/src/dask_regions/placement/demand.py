@@ -15,14 +15,14 @@ from itertools import chain
 
 from distributed import Scheduler
 from distributed.core import Status
-from distributed.scheduler import TaskState, WorkerState
+from distributed.scheduler import WorkerState
 
 from dask_regions import config
 from dask_regions.models import Pool
-from dask_regions.names import region_of_resource
+from dask_regions.placement.plan import region_of_task, region_of_worker
 from dask_regions.scaling import PoolDemand
 
-__all__ = ["configured_pools", "ecs_task", "measure", "region_of_worker", "workers_by_ecs_task"]
+__all__ = ["configured_pools", "ecs_task", "measure", "workers_by_ecs_task"]
 
 _NUMBER = re.compile(r"-\d+$")
 _TAKES_WORK = frozenset({Status.init, Status.running, Status.paused})
@@ -33,11 +33,6 @@ def configured_pools() -> dict[str, Pool]:
     """Return the pools of ``DATASETS_FILE``; none where it is not set."""
     path = os.environ.get("DATASETS_FILE")
     return config.load(path).pools if path else {}
-
-
-def region_of_worker(ws: WorkerState) -> str | None:
-    """Return the Region whose resource a worker offers."""
-    return next(filter(None, map(region_of_resource, ws.resources)), None)
 
 
 def ecs_task(ws: WorkerState) -> str:
@@ -86,7 +81,7 @@ def _unassigned(scheduler: Scheduler) -> dict[str, tuple[int, float]]:
     seconds: defaultdict[str, float] = defaultdict(float)
     durations: dict[str, float] = {}
     for ts in chain(scheduler.queued, scheduler.unrunnable):
-        region = _region_of_task(ts)
+        region = region_of_task(ts)
         if region is None:
             continue
         prefix = ts.prefix
@@ -95,10 +90,6 @@ def _unassigned(scheduler: Scheduler) -> dict[str, tuple[int, float]]:
         number[region] += 1
         seconds[region] += durations[prefix.name]
     return {region: (number[region], seconds[region]) for region in number}
-
-
-def _region_of_task(ts: TaskState) -> str | None:
-    return next(filter(None, map(region_of_resource, ts.resource_restrictions or ())), None)
 
 
 def _measure_pool(

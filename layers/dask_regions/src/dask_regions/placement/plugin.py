@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from dask_regions.errors import ConfigurationError
 from dask_regions.names import POOL_TOPIC, region_resource
 from dask_regions.placement.plan import make_plan, region_of_task, region_of_worker
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a pool may be without workers before the user is told: a restart takes less.
 _PATIENCE = 2.0
+#: Workers to remember: those that left are needed to name the Region of their transfers.
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Records:
     client_region
         Region of scheduler and notebooks; ``client`` where the scheduler was not told.
     workers
-        Region of every worker that ever joined, by address. Workers outside a pool count as the
-        client Region's.
+        Region of every connected worker, and of the last thousands that left, by address. Workers
+        outside a pool count as the client Region's.
     tasks
         Tasks that finished, by the Region they ran in.
     reads
@@ -80,9 +83,11 @@ class PlacementPlugin(SchedulerPlugin):
         self._waiting: Counter[str] = Counter()
         self._timers: dict[str, object] = {}
         self._reported: set[str] = set()
+        self._told: set[str] = set()
 
     def update_graph(self, scheduler: Scheduler, *, tasks: list[Key], **_: Any) -> None:
         """Place the tasks of a graph that has arrived."""
+        self._told.clear()  # another client may have joined, who has not heard of it
         plan = make_plan(scheduler.tasks[key] for key in tasks)
         for task, region in plan.homes.items():
             # Zero units: the resource says where, and does not limit how many.
@@ -110,7 +115,11 @@ class PlacementPlugin(SchedulerPlugin):
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Remember the Region of a worker."""
+        self._workers.pop(worker, None)  # the newest are last
         self._workers[worker] = region_of_worker(scheduler.workers[worker]) or self._client_region
+        if len(self._workers) > _REMEMBERED:
+            gone = (address for address in self._workers if address not in scheduler.workers)
+            self._workers.pop(next(gone, ""), None)
 
     async def before_close(self) -> None:
         """Stop the timers."""
@@ -135,10 +144,11 @@ class PlacementPlugin(SchedulerPlugin):
 
     def _watch(self, region: str, *, arrived: bool, runs: bool) -> None:
         self._waiting[region] += 1 if arrived else -1
-        if arrived and region not in self._timers and region not in self._reported:
+        if arrived and region not in self._timers and region not in self._told:
             self._timers[region] = self._scheduler.loop.call_later(self._patience, self._report, region)
         if not self._waiting[region] and region in self._reported:
             self._reported.discard(region)
+            self._told.discard(region)
             if runs:
                 self._tell(region, "served", f"pool {region} has workers again; the tasks that waited go on.")
 
@@ -148,6 +158,7 @@ class PlacementPlugin(SchedulerPlugin):
         alive = any(region_of_worker(worker) == region for worker in self._scheduler.running)
         if waiting and not alive:
             self._reported.add(region)
+            self._told.add(region)
             self._tell(
                 region,
                 "empty",
@@ -162,7 +173,17 @@ class PlacementPlugin(SchedulerPlugin):
 
 
 def records(dask_scheduler: Scheduler) -> Records:
-    """Return the plugin's records; for ``client.run_on_scheduler(records)``."""
-    plugin = dask_scheduler.plugins[PlacementPlugin.name]
-    assert isinstance(plugin, PlacementPlugin)
+    """Return the plugin's records; for ``client.run_on_scheduler(records)``.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the scheduler has no such plugin.
+    """
+    plugin = dask_scheduler.plugins.get(PlacementPlugin.name)
+    if not isinstance(plugin, PlacementPlugin):
+        raise ConfigurationError(
+            f"the scheduler at {dask_scheduler.address} was started without placement; start it with: "
+            "python -m dask_regions.placement.scheduler"
+        )
     return plugin.records()

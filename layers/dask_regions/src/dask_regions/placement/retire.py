@@ -34,6 +34,8 @@ RETIRE_SECONDS = 120.0
 REINSTATE_SECONDS = 300.0
 
 _POLL_SECONDS = 0.25
+#: Address of a retired worker to its latest request: only that one's timer reinstates it.
+_retired_by: dict[str, object] = {}
 
 
 class _MoveInsidePool(RetireWorker):
@@ -89,11 +91,9 @@ async def retire(
     await asyncio.gather(
         *(_empty(scheduler, task, workers, recipients, seconds) for task, workers in chosen.items())
     )
-    retired = {task: workers for task, workers in chosen.items() if all(map(_is_empty, workers))}
+    retired = {task: workers for task, workers in chosen.items() if all(map(_may_stop, workers))}
     _reinstate(scheduler, chain.from_iterable(chosen[task] for task in chosen.keys() - retired.keys()))
-    scheduler.loop.call_later(
-        REINSTATE_SECONDS, _reinstate, scheduler, list(chain.from_iterable(retired.values()))
-    )
+    _reinstate_later(scheduler, list(chain.from_iterable(retired.values())))
     logger.info("Pool %s: retired ECS tasks %s, %d were asked for", region, sorted(retired), number)
     return retired
 
@@ -123,6 +123,19 @@ def _reinstate(scheduler: Scheduler, workers: Iterable[WorkerState]) -> None:
         if scheduler.workers.get(ws.address) is ws and ws.status == Status.closing_gracefully:
             logger.info("Worker %s takes work again: it was not emptied, or not stopped", ws.name)
             _tell(scheduler, ws, Status.running, f"dask-regions-reinstate-{time()}")
+
+
+def _reinstate_later(scheduler: Scheduler, workers: Sequence[WorkerState]) -> None:
+    request = object()
+    _retired_by.update({ws.address: request for ws in workers})
+
+    def reinstate() -> None:
+        mine = [ws for ws in workers if _retired_by.get(ws.address) is request]
+        for ws in mine:
+            del _retired_by[ws.address]
+        _reinstate(scheduler, mine)
+
+    scheduler.loop.call_later(REINSTATE_SECONDS, reinstate)
 
 
 def _tell(scheduler: Scheduler, ws: WorkerState, status: Status, stimulus: str) -> None:
@@ -156,8 +169,13 @@ async def _empty(
         manager.policies.difference_update(policies)
 
 
+def _may_stop(ws: WorkerState) -> bool:
+    # One that another request has reinstated meanwhile takes work again, even where it is empty now.
+    return ws.status != Status.running and _is_empty(ws)
+
+
 def _is_empty(ws: WorkerState) -> bool:
-    """Tell whether a worker can be stopped without losing a result."""
+    """Tell whether a worker has no task, and no result that no other running worker holds."""
     return not ws.processing and all(
         any(holder.status == Status.running for holder in ts.who_has or ()) for ts in ws.has_what
     )

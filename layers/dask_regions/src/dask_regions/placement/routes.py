@@ -31,7 +31,7 @@ class _Guarded(RequestHandler):
     """Answers in JSON, and only to who knows the token."""
 
     def prepare(self) -> None:
-        token = os.environ.get("SCHEDULER_TOKEN", "")
+        token = os.environ.get("SCHEDULER_TOKEN", "").strip()
         given = self.request.headers.get("Authorization", "")
         if not token:
             self._refuse(503, "the scheduler has no token: set SCHEDULER_TOKEN and restart it")
