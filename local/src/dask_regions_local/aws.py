@@ -13,7 +13,7 @@ from moto.core.config import default_user_config
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from .lifecycle import environment
+from dask_regions.settings import environment
 
 __all__ = ["CREDENTIALS", "Aws", "serve"]
 

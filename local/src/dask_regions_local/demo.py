@@ -21,9 +21,9 @@ import dask_regions
 from dask_regions.aws.stepfunctions import follow, start
 from dask_regions.client.prices import PRICES_DATE, dollars
 from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.settings import environment
 from dask_regions_local import data, figure, job
 from dask_regions_local.aws import CREDENTIALS
-from dask_regions_local.lifecycle import environment
 from dask_regions_local.system import LocalSystem
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What starts is stopped: processes, threads, the environment, and the lock on a directory."""
+"""What starts is stopped: processes, threads, and the lock on a directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ __all__ = [
     "Loop",
     "Process",
     "background",
-    "environment",
     "exclusive",
     "logging_to",
     "running",
@@ -143,21 +142,6 @@ def logging_to(path: Path, *names: str) -> Iterator[None]:
             each.removeHandler(handler)
             each.propagate = True
         handler.close()
-
-
-@contextlib.contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Set environment variables of this process for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

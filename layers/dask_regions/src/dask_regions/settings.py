@@ -7,7 +7,8 @@ variable counts as absent, because templates cannot leave one out.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dask_regions.errors import ConfigurationError
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "environment"]
 
 _VARIABLES = {
     "system_name": "SYSTEM_NAME",
@@ -116,3 +117,18 @@ def _problem(detail: Any) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else "settings"
     name = _VARIABLES.get(field, field)
     return f"{name}={detail['input']!r}: {detail['msg']}; correct this environment variable"
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set environment variables of this process for a while; children that start meanwhile get them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

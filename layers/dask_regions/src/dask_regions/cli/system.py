@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dask_regions.config import load
 from dask_regions.errors import ConfigurationError
 from dask_regions.models import Configuration
-from dask_regions.settings import Settings
+from dask_regions.settings import Settings, environment
 
 __all__ = ["LocalSystemFile", "Options", "System"]
 
@@ -95,16 +95,8 @@ class System:
             "AWS_DEFAULT_REGION": self.local.client_region,
             **_NO_CREDENTIALS,
         }
-        before = {name: os.environ.get(name) for name in changes}
-        os.environ.update(changes)
-        try:
+        with environment(**changes):
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
 
 def _running(directory: Path) -> LocalSystemFile | None:
