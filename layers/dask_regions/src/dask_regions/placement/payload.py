@@ -1,8 +1,11 @@
-"""Find the marked arrays in what a task holds, without reading them."""
+"""Find the marked arrays and stores in what a task holds, without reading them."""
 
 from __future__ import annotations
 
-from types import MemberDescriptorType
+import math
+from collections.abc import Iterable
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, NamedTuple
 
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
@@ -11,24 +14,38 @@ __all__ = ["Marker", "Memo", "find_markers", "is_data"]
 
 
 class Marker(NamedTuple):
-    """A marked array: the Region of its data, and its size in bytes."""
+    """A marked array or store: the Regions that hold its data, and its size in bytes (0: unknown)."""
 
-    region: str
+    regions: tuple[str, ...]
     nbytes: int
 
 
 #: What was found in an object, by its id. Valid while the graph's objects are alive.
 Memo = dict[int, frozenset[Marker]]
 
-# Where xarray's wrappers keep what they wrap. Only stored attributes are followed: a property
-# called `array` may read the data.
-_WRAPPED = ("array", "_array", "_data", "_variable", "_variables")
-# A list of numbers in a task can have millions of entries, and this runs on the event loop.
+# Where xarray's and Zarr's wrappers keep what they wrap. Only stored attributes are followed: a
+# property called `array` may read the data.
+_WRAPPED = (
+    "array",
+    "_array",
+    "_data",
+    "_variable",
+    "_variables",
+    "_async_array",
+    "store_path",
+    "store",
+    "_store",
+)
+# A list of numbers in a task can have millions of entries.
 _MAXIMUM_ENTRIES = 10_000
 _MISSING = object()
+_NONE: frozenset[Marker] = frozenset()
 # Most of what tasks hold, with nothing below it: one look instead of a row of isinstance, a third of the
 # whole placement of a graph.
-_LEAVES = frozenset({TaskRef, slice, str, bytes, bool, int, float, type(None)})
+_LEAVES = frozenset(
+    {TaskRef, slice, str, bytes, bool, int, float, complex, type, type(None)}
+    | {FunctionType, BuiltinFunctionType}
+)
 
 
 def is_data(run_spec: object) -> bool:
@@ -44,10 +61,21 @@ def find_markers(payload: object, memo: Memo) -> frozenset[Marker]:
     payload
         A task, or anything that a task may hold.
     memo
-        Filled; arrays that many tasks share are walked once.
+        Filled; what many tasks share is walked once.
     """
-    found: set[Marker] = set()
-    stack = [payload]
+    if type(payload) is Task:
+        # The fast path of nearly every task: nothing but references and numbers.
+        rest = [argument for argument in payload.args if type(argument) not in _LEAVES]
+        if payload.kwargs:
+            rest += [argument for argument in payload.kwargs.values() if type(argument) not in _LEAVES]
+        if type(payload.func) not in _LEAVES:
+            rest.append(payload.func)
+        return _walk(rest, memo) if rest else _NONE
+    return _walk([payload], memo)
+
+
+def _walk(stack: list[Any], memo: Memo) -> frozenset[Marker]:
+    found = _NONE
     while stack:
         item = stack.pop()
         if type(item) in _LEAVES:
@@ -55,40 +83,62 @@ def find_markers(payload: object, memo: Memo) -> frozenset[Marker]:
         if isinstance(item, DataNode):
             stack.append(item.value)
         elif isinstance(item, Task):
-            stack.extend(item.args)
-            stack.extend(item.kwargs.values())
-        elif isinstance(item, dict):
-            stack.extend(item.values())
+            stack += [item.func, *item.args, *item.kwargs.values()]
         elif isinstance(item, (list, tuple, set, frozenset)):
-            if len(item) <= _MAXIMUM_ENTRIES:
-                stack.extend(item)
-        elif not isinstance(item, (str, bytes, int, float, slice, type, type(None), GraphNode)):
+            stack.extend(_entries(item))
+        elif not isinstance(item, (str, bytes, int, float, type, GraphNode)):
             if id(item) not in memo:
-                memo[id(item)] = _of_object(item)
+                memo[id(item)] = _NONE  # ends a walk in circles
+                memo[id(item)] = _of_dict(item, memo) if isinstance(item, dict) else _of_object(item)
             found |= memo[id(item)]
-    return frozenset(found)
+    return found
+
+
+def _of_dict(item: dict[Any, Any], memo: Memo) -> frozenset[Marker]:
+    # Blocks of a fused layer share one subgraph.
+    return _walk(list(_entries(item.values())), memo)
+
+
+def _entries(container: Any) -> Iterable[Any]:
+    return container if len(container) <= _MAXIMUM_ENTRIES else ()
 
 
 def _of_object(item: object) -> frozenset[Marker]:
     found = set()
     seen: set[int] = set()
-    stack = [item]
+    stack: list[tuple[object, int]] = [(item, 0)]
     while stack:
-        item = stack.pop()
+        item, nbytes = stack.pop()
         if id(item) in seen:
             continue
         seen.add(id(item))
-        region = _stored(item, "__dask_region__")
-        if isinstance(region, str):
-            nbytes = _stored(item, "nbytes")
-            found.add(Marker(region, nbytes if isinstance(nbytes, int) else 0))
+        nbytes = _nbytes(item) or nbytes
+        regions = _stored(item, "__dask_region__")
+        if isinstance(regions, (str, tuple)):
+            found.add(Marker((regions,) if isinstance(regions, str) else regions, nbytes))
             continue
-        if isinstance(item, dict):
-            stack.extend(item.values())
-            continue
-        wrapped = (_stored(item, name) for name in _WRAPPED)
-        stack.extend(value for value in wrapped if value is not _MISSING)
+        stack.extend((value, nbytes) for value in _inside(item))
     return frozenset(found)
+
+
+def _inside(item: object) -> list[Any]:
+    if isinstance(item, dict):
+        return list(item.values())
+    if isinstance(item, partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    if isinstance(item, MethodType):
+        return [item.__self__]
+    return [value for name in _WRAPPED if (value := _stored(item, name)) is not _MISSING]
+
+
+def _nbytes(item: object) -> int:
+    nbytes = _stored(item, "nbytes")
+    if isinstance(nbytes, int):
+        return nbytes
+    shape, dtype = _stored(item, "shape"), _stored(item, "dtype")
+    if isinstance(shape, tuple) and hasattr(dtype, "itemsize"):
+        return math.prod(shape) * int(dtype.itemsize)
+    return 0
 
 
 def _stored(item: object, name: str) -> Any:

@@ -1,48 +1,37 @@
-"""Decide in which Region each task of a graph runs. Pure: reads task states, changes none.
+"""Decide in which Region each task of a graph runs. Pure: reads a graph, and what is told about a cluster.
 
-One pass in topological order, then one back:
-
-- a task that reads Region R runs in R;
-- a task whose inputs are all in R runs in R;
-- a task with inputs in several Regions runs where most of their bytes are;
-- a task that needs no Region runs with its consumers, where they are in one Region.
+- A task that reads or writes data of Region R runs in R; with several replicas, in one of them.
+- A task whose inputs are all in R runs in R.
+- A task with inputs in several Regions runs where the fewest bytes cross, delivery included.
+- A task that needs no Region runs with most of its consumers.
+- What several tasks of another Region need crosses once: one task takes it there, they take it from it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from dask._task_spec import Alias, GraphNode, Task, TaskRef
+from dask.typing import Key
+
 from dask_regions.names import region_of_resource
-from dask_regions.placement.payload import Marker, Memo, find_markers, is_data
+from dask_regions.placement.reads import Reads, find_reads
+from dask_regions.placement.sizes import Blocks, Sizes
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["Plan", "make_plan", "region_of_task", "region_of_worker"]
+__all__ = ["Plan", "Situation", "make_plan", "region_of_task", "region_of_worker"]
 
-#: Bytes of a result about which nothing is known, and of the handle on an array.
-_UNKNOWN = 1000.0
-
-
-@dataclass
-class Plan:
-    """The outcome.
-
-    Attributes
-    ----------
-    homes
-        Task to the Region that it is to be restricted to.
-    reads
-        Tasks that read marked arrays, to the Regions they read; more than one Region means that
-        the guard on the worker will refuse.
-    """
-
-    homes: dict[TaskState, str] = field(default_factory=dict)
-    reads: dict[TaskState, tuple[str, ...]] = field(default_factory=dict)
+#: Bytes below which a difference is no reason to run a task elsewhere than the rest of its group.
+_NOISE = 1000.0
+#: Share of the bytes at stake, likewise: the last block of an array may be a little smaller.
+_TOLERANCE = 0.05
 
 
 def region_of_worker(worker: WorkerState) -> str | None:
@@ -55,101 +44,289 @@ def region_of_task(task: TaskState) -> str | None:
     return next(filter(None, map(region_of_resource, task.resource_restrictions or ())), None)
 
 
-def make_plan(tasks: Iterable[TaskState]) -> Plan:
-    """Place the tasks that have not started.
+@dataclass(frozen=True)
+class Situation:
+    """What a plan has to know about a cluster.
+
+    Attributes
+    ----------
+    client_region
+        Region of scheduler and client; results are delivered to it.
+    alive
+        Regions whose pools have workers.
+    known
+        Keys that the scheduler has, of this and of earlier graphs.
+    where_is
+        Region of a known key's result, or where it will be; None where that is open.
+    nbytes
+        Bytes of a known key's result, None where it has none yet.
+    """
+
+    client_region: str = "client"
+    alive: frozenset[str] = frozenset()
+    known: Collection[Key] = frozenset()
+    where_is: Callable[[Key], str | None] = lambda _: None
+    nbytes: Callable[[Key], float | None] = lambda _: None
+
+
+@dataclass
+class Plan:
+    """The outcome.
+
+    Attributes
+    ----------
+    graph
+        The graph to run: what was given, with tasks that take results to another Region once, and
+        with fused tasks taken apart that would have read the data of several.
+    homes
+        Key to the Region that its task is to be restricted to.
+    reads
+        Keys of tasks that read or write marked data.
+    delivered
+        Keys whose results the client is expected to take.
+    sizes
+        Estimates of results.
+    located
+        Inputs of earlier graphs to the Region that has them.
+    """
+
+    graph: Mapping[Key, GraphNode]
+    homes: dict[Key, str]
+    reads: Reads
+    delivered: frozenset[Key]
+    sizes: Sizes
+    located: dict[Key, str | None] = field(default_factory=dict)
+
+    def crossings(self) -> dict[tuple[Key, str, str], float]:
+        """Return the bytes that are expected to cross, by (key, from Region, to Region), each once."""
+        found: dict[tuple[Key, str, str], float] = {}
+        where = self._where
+        for key, node in self.graph.items():
+            here = where(key)
+            if here is None:
+                continue
+            for dependency in node.dependencies:
+                there = where(dependency)
+                if there is not None and there != here:
+                    found[dependency, there, here] = self.sizes.of(dependency, self.graph)
+        return found
+
+    def _where(self, key: Key) -> str | None:
+        return self.homes.get(key) or self.located.get(key)
+
+
+def make_plan(
+    graph: Mapping[Key, GraphNode],
+    wanted: Iterable[Key],
+    situation: Situation,
+    *,
+    blocks: Mapping[str, Blocks] | None = None,
+    pins: Mapping[Key, str] | None = None,
+) -> Plan:
+    """Place the tasks of a graph.
 
     Parameters
     ----------
-    tasks
-        Tasks of the graph that arrived, with their dependencies; those that were placed before, or
-        that the user restricted to workers, hosts or a Region, keep what they have.
+    graph
+        Materialised: key to task. Inputs that it does not have are known to the scheduler, or free.
+    wanted
+        Keys of the results that the client asked for.
+    situation
+        The cluster.
+    blocks
+        Layer names to the sizes of their blocks, where known.
+    pins
+        Keys to Regions that the user asked for; what a task reads goes before.
+
+    Notes
+    -----
+    Linear in tasks and dependencies. Delivered are wanted results other than blocks of a collection:
+    those of ``persist`` stay on their workers.
     """
-    fresh = {task for task in tasks if task.state == "released" and task.run_spec is not None}
-    order = list(TopologicalSorter({task: task.dependencies & fresh for task in fresh}).static_order())
-    return _Planner(fresh).plan(order)
-
-
-def _free(task: TaskState) -> bool:
-    return not (task.worker_restrictions or task.host_restrictions or region_of_task(task))
-
-
-def _where_it_is(task: TaskState) -> str | None:
-    """Return the Region whose workers alone hold a result, or None."""
-    regions = {region_of_worker(worker) for worker in task.who_has or ()}
-    return regions.pop() if len(regions) == 1 else None
+    reads = find_reads(graph)
+    sizes = Sizes(blocks or {}, situation.nbytes)
+    planner = _Planner(reads.graph, frozenset(wanted), situation, sizes)
+    if not (reads.markers or pins or planner.known_inputs()):
+        return planner.plan(reads)
+    planner.place({**(pins or {}), **reads.choose(situation.alive, situation.client_region)})
+    planner.follow_consumers()
+    return planner.plan(reads)
 
 
 class _Planner:
-    def __init__(self, fresh: set[TaskState]) -> None:
-        self._fresh = fresh
-        self._plan = Plan()
-        self._memo: Memo = {}
-        self._handles: dict[TaskState, frozenset[Marker]] = {}
-        self._sizes: dict[TaskState, float] = {}
-        self._volume: defaultdict[str, float] = defaultdict(float)
+    def __init__(
+        self, graph: Mapping[Key, GraphNode], wanted: frozenset[Key], situation: Situation, sizes: Sizes
+    ) -> None:
+        self._graph = graph
+        self._situation = situation
+        self._sizes = sizes
+        self._delivered = _delivered(graph, wanted)
+        #: Every task of the graph, and every input of an earlier one, in topological order.
+        self._where: dict[Key, str | None] = {}
+        #: Inputs without a Region of their own, to the tasks that need them.
+        self._followers: defaultdict[Key, list[Key]] = defaultdict(list)
+        #: Tasks that may have an input in another Region.
+        self._mixed: list[Key] = []
+        #: Region that the last task of a group with inputs in several was placed in.
+        self._of_group: dict[str, str] = {}
+        #: Results that cross, to the Regions they arrive in.
+        self._arrived: defaultdict[Key, set[str]] = defaultdict(set)
 
-    def plan(self, order: list[TaskState]) -> Plan:
-        for task in order:
-            self._place(task)
-        for task in reversed(order):
-            self._follow_consumers(task)
-        return self._plan
+    def known_inputs(self) -> bool:
+        """Whether an input of an earlier graph is in a Region."""
+        inputs = set(chain.from_iterable(node.dependencies for node in self._graph.values()))
+        return any(self._situation.where_is(key) for key in inputs if key not in self._graph)
 
-    def _place(self, task: TaskState) -> None:
-        markers = find_markers(task.run_spec, self._memo)
-        if is_data(task.run_spec):
-            self._sizes[task] = _UNKNOWN
-        else:
-            markers = markers.union(*(self._handle(dependency) for dependency in task.dependencies))
-            self._sizes[task] = self._estimate(task, markers)
-        regions = tuple(sorted({marker.region for marker in markers}))
-        if regions and not is_data(task.run_spec):
-            self._plan.reads[task] = regions
-            self._volume[regions[0]] += self._sizes[task]
-        region = regions[0] if regions else self._where_inputs_are(task)
-        if region is not None and _free(task):
-            self._plan.homes[task] = region
+    def place(self, fixed: Mapping[Key, str]) -> None:
+        """Place every task after its inputs."""
+        where, graph = self._where, self._graph
+        known = self._situation.known
+        for root in graph:
+            if root in where:
+                continue
+            stack = [root]
+            while stack:
+                key = stack[-1]
+                if key in where:
+                    stack.pop()
+                    continue
+                node = graph.get(key)
+                if node is None or (key in known and key not in fixed):
+                    region = self._situation.where_is(key)
+                    if node is None or region is not None:
+                        where[key] = region
+                        continue
+                inputs = node.dependencies
+                missing = [dependency for dependency in inputs if dependency not in where]
+                if missing:
+                    stack += missing
+                    continue
+                region = self._of_inputs(key, inputs)
+                own = fixed.get(key)
+                if own is not None:
+                    if region is not None and region != own:
+                        self._mixed.append(key)
+                    region = own
+                where[key] = region
 
-    def _handle(self, task: TaskState) -> frozenset[Marker]:
-        """Return the marks of a task that only holds an array, also one of an earlier graph."""
-        if task not in self._handles:
-            data = is_data(task.run_spec)
-            self._handles[task] = find_markers(task.run_spec, self._memo) if data else frozenset()
-        return self._handles[task]
+    def _of_inputs(self, key: Key, inputs: Iterable[Key]) -> str | None:
+        where = self._where
+        region = None
+        mixed = False
+        for dependency in inputs:
+            there = where[dependency]
+            if there is None:
+                self._followers[dependency].append(key)
+            elif region is None:
+                region = there
+            elif there != region:
+                mixed = True
+        if mixed:
+            self._mixed.append(key)
+            return self._cheapest(key, inputs)
+        return region
 
-    def _estimate(self, task: TaskState, markers: frozenset[Marker]) -> float:
-        # Of reads: an even share of the array. Of all else: as large as the largest input, which is
-        # too much for a reduction, but by the same factor in each Region.
-        if markers:
-            return sum(marker.nbytes for marker in markers) / max(1, len(task.group))
-        return max(map(self._size, task.dependencies), default=_UNKNOWN)
+    def _cheapest(self, key: Key, inputs: Iterable[Key]) -> str:
+        """Return the Region to which the fewest bytes cross."""
+        costs = self._costs(key, inputs)
+        group = key[0] if isinstance(key, tuple) else str(key)
+        least = min(costs.values())
+        at_stake = max(costs.values()) * _TOLERANCE + _NOISE
+        near = [region for region, cost in costs.items() if cost <= least + at_stake]
+        usual = self._of_group.get(str(group))
+        # One answer for a whole group where it makes no difference: the tasks after it would be split too.
+        chosen = usual if usual in near else min(near, key=lambda region: (costs[region], region))
+        self._of_group[str(group)] = chosen
+        for dependency in inputs:
+            if self._where[dependency] not in (None, chosen):
+                self._arrived[dependency].add(chosen)
+        return chosen
 
-    def _size(self, task: TaskState) -> float:
-        if task.nbytes >= 0:
-            return float(task.nbytes)
-        return self._sizes.get(task, _UNKNOWN)
+    def _costs(self, key: Key, inputs: Iterable[Key]) -> dict[str, float]:
+        situation = self._situation
+        shares = [
+            # What several tasks need crosses once for all of them.
+            (there, self._size(dependency) / max(1, self._consumers[dependency]), self._arrived[dependency])
+            for dependency in inputs
+            if (there := self._where[dependency]) is not None
+        ]
+        regions = {there for there, _, _ in shares}
+        delivery = self._size(key) if key in self._delivered else 0.0
+        if delivery and situation.client_region in situation.alive:
+            regions.add(situation.client_region)
+        costs = dict.fromkeys(sorted(regions), delivery)
+        if situation.client_region in regions:
+            costs[situation.client_region] = 0.0
+        for region in costs:
+            costs[region] += sum(
+                share for there, share, arrived in shares if region != there and region not in arrived
+            )
+        return costs
 
-    def _where_inputs_are(self, task: TaskState) -> str | None:
-        weights: defaultdict[str, float] = defaultdict(float)
-        bound = False
-        for dependency in task.dependencies:
-            home = self._home(dependency)
-            bound = bound or home is not None
-            region = home or _where_it_is(dependency)
-            if region is not None:
-                # What many tasks need crosses once for all of them.
-                weights[region] += self._size(dependency) / max(1, len(dependency.dependents))
-        if not bound:
-            return None  # its inputs are somewhere by chance: leave Dask free to spread the work
-        # Equal weights: one answer for the whole graph, or the tasks after it would be split too.
-        return max(weights, key=lambda region: (weights[region], self._volume[region], region), default=None)
+    @cached_property
+    def _consumers(self) -> Counter[Key]:
+        return Counter(chain.from_iterable(node.dependencies for node in self._graph.values()))
 
-    def _home(self, task: TaskState) -> str | None:
-        return self._plan.homes.get(task) or region_of_task(task)
+    def _size(self, key: Key) -> float:
+        return self._sizes.of(key, self._graph)
 
-    def _follow_consumers(self, task: TaskState) -> None:
-        if task in self._plan.homes or not _free(task):
-            return
-        regions = {self._home(consumer) for consumer in task.dependents if consumer in self._fresh}
-        if len(regions) == 1 and (region := regions.pop()) is not None:
-            self._plan.homes[task] = region
+    def follow_consumers(self) -> None:
+        """Place what needs no Region with most of its consumers, the last tasks first."""
+        where = self._where
+        for key in reversed(list(self._followers)):
+            if where[key] is not None or key not in self._graph:
+                continue
+            regions = Counter(region for follower in self._followers[key] if (region := where[follower]))
+            if not regions:
+                continue
+            where[key] = max(regions, key=lambda region: (regions[region], region))
+            if len(regions) > 1:
+                self._mixed += self._followers[key]
+
+    def plan(self, reads: Reads) -> Plan:
+        """Return the outcome, with what crosses more than once taken there once."""
+        graph = self._graph
+        homes = {key: region for key, region in self._where.items() if region is not None and key in graph}
+        taken = self._transfers()
+        if taken:
+            graph = dict(graph)
+            for (dependency, region), consumers in taken.items():
+                key = _transfer_key(dependency, region)
+                graph[key] = Task(key, _take, TaskRef(dependency))
+                homes[key] = region
+                for consumer in consumers:
+                    graph[consumer] = graph[consumer].substitute({dependency: key})
+        located = {key: region for key, region in self._where.items() if key not in graph}
+        return Plan(graph, homes, reads, self._delivered, self._sizes, located)
+
+    def _transfers(self) -> dict[tuple[Key, str], list[Key]]:
+        crossing: defaultdict[tuple[Key, str], list[Key]] = defaultdict(list)
+        for key in dict.fromkeys(self._mixed):
+            here = self._where[key]
+            for dependency in self._graph[key].dependencies:
+                there = self._where[dependency]
+                if here is not None and there is not None and there != here:
+                    crossing[dependency, here].append(key)
+        return {pair: consumers for pair, consumers in crossing.items() if len(consumers) > 1}
+
+
+def _delivered(graph: Mapping[Key, GraphNode], wanted: Iterable[Key]) -> frozenset[Key]:
+    found: set[Key] = set()
+    for key in wanted:
+        if isinstance(key, tuple):
+            continue  # a block of a collection, which stays on its worker
+        found.add(key)
+        while isinstance(node := graph.get(key), Alias):
+            key = node.target
+            found.add(key)
+    return frozenset(found)
+
+
+def _transfer_key(key: Key, region: str) -> Key:
+    if isinstance(key, tuple):
+        return (f"transfer-{region}-{key[0]}", *key[1:])
+    return f"transfer-{region}-{key}"
+
+
+def _take(result: object) -> object:
+    return result

@@ -1,33 +1,33 @@
-"""The scheduler's side of placement: restrict tasks to Regions, count, and report empty pools.
+"""The scheduler's side of placement: restrict tasks to Regions, and count.
 
-Reads SchedulerPlugin hooks only. ``update_graph`` runs after annotations and before transitions
-(distributed/scheduler.py:4976), on the event loop, and Dask only logs its exceptions: where placement
-fails, the guard in :mod:`dask_regions.placement.marker` makes it loud.
+The plan comes from :mod:`dask_regions.placement.materialize`. ``update_graph`` runs after annotations and
+before transitions (distributed/scheduler.py:4976), on the event loop, so it only writes the plan down.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_regions.errors import ConfigurationError
-from dask_regions.names import POOL_TOPIC, region_resource
-from dask_regions.placement.plan import make_plan, region_of_task, region_of_worker
+from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
+from dask_regions.placement.materialize import current_plan
+from dask_regions.placement.plan import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
-    from distributed.scheduler import Scheduler
+    from distributed.scheduler import Scheduler, TaskState
 
 __all__ = ["PlacementPlugin", "Records", "records"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a pool may be without workers before the user is told: a restart takes less.
-_PATIENCE = 2.0
 #: Workers to remember: those that left are needed to name the Region of their transfers.
 _REMEMBERED = 10_000
 
@@ -64,37 +64,42 @@ class PlacementPlugin(SchedulerPlugin):
         The scheduler it is added to.
     client_region
         Region of scheduler and notebooks.
-    patience
-        Seconds that a pool may be without workers before that is reported.
     """
 
     name = "dask-regions-placement"
 
-    def __init__(
-        self, scheduler: Scheduler, client_region: str | None = None, patience: float = _PATIENCE
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, client_region: str | None = None) -> None:
         self._scheduler = scheduler
-        self._client_region = client_region or "client"
-        self._patience = patience
+        self.client_region = client_region or "client"
         self._workers: dict[str, str] = {}
-        self._reads: dict[Key, tuple[str, ...]] = {}
+        self._restrictions: dict[tuple[str, bool, tuple[tuple[str, float], ...]], dict[str, float]] = {}
+        #: Restrictions of tasks that read, by their id, to the Region: they tell a read without
+        #: remembering each.
+        self._reading: dict[int, str] = {}
+        #: Reads that the user restricted.
+        self._bound_reads: dict[Key, str] = {}
         self._finished: Counter[str] = Counter()
         self._finished_reads: Counter[tuple[str, str]] = Counter()
-        self._waiting: Counter[str] = Counter()
-        self._timers: dict[str, object] = {}
-        self._reported: set[str] = set()
-        self._told: set[str] = set()
 
-    def update_graph(self, scheduler: Scheduler, *, tasks: list[Key], **_: Any) -> None:
-        """Place the tasks of a graph that has arrived."""
-        self._told.clear()  # another client may have joined, who has not heard of it
-        plan = make_plan(scheduler.tasks[key] for key in tasks)
-        for task, region in plan.homes.items():
-            # Zero units: the resource says where, and does not limit how many.
-            task.resource_restrictions = {**(task.resource_restrictions or {}), region_resource(region): 0}
-        for task, regions in plan.reads.items():
-            self._reads[task.key] = regions
-        torn = [task.key for task, regions in plan.reads.items() if len(regions) > 1]
+    def update_graph(
+        self, scheduler: Scheduler, *, annotations: Mapping[str, Mapping[Key, Any]], **_: Any
+    ) -> None:
+        """Restrict the tasks of a graph that has arrived to the Regions it was planned for."""
+        plan = current_plan()
+        if plan is None:
+            return
+        # `client.submit` under `dask.annotate(region=...)` has its annotation beside its graph.
+        asked = annotations.get(REGION_ANNOTATION, {}).items()
+        for key, region in chain(plan.homes.items(), asked):
+            task = scheduler.tasks.get(key)
+            if task is None or task.state != "released":
+                continue
+            reads = key in plan.reads.markers
+            if not self._is_bound(task):
+                self._restrict(task, region, reads=reads)
+            elif reads:
+                self._bound_reads[key] = region
+        torn = plan.reads.torn
         if torn:
             logger.warning(
                 "%d tasks read data of several Regions at once and will fail, e.g. %s; please report it",
@@ -102,74 +107,62 @@ class PlacementPlugin(SchedulerPlugin):
                 torn[0],
             )
 
+    @staticmethod
+    def _is_bound(task: TaskState) -> bool:
+        return bool(task.worker_restrictions or task.host_restrictions or region_of_task(task))
+
+    def _restrict(self, task: TaskState, region: str, *, reads: bool) -> None:
+        # Zero units: the resource says where, and does not limit how many. Tasks share one dict, or
+        # placement would cost the scheduler some 200 bytes a task.
+        others = tuple((task.resource_restrictions or {}).items())
+        restrictions = self._restrictions.get((region, reads, others))
+        if restrictions is None:
+            restrictions = {**dict(others), region_resource(region): 0}
+            self._restrictions[region, reads, others] = restrictions
+            if reads:
+                self._reading[id(restrictions)] = region
+        task.resource_restrictions = restrictions
+
+    def move(self, task: TaskState, region: str) -> None:
+        """Restrict a task that was placed to another Region."""
+        reads = id(task.resource_restrictions) in self._reading
+        old = region_of_task(task)
+        restrictions = (task.resource_restrictions or {}).items()
+        task.resource_restrictions = {
+            name: units for name, units in restrictions if region_of_resource(name) != old
+        }
+        self._restrict(task, region, reads=reads)
+
     def transition(self, key: Key, start: str, finish: str, *_: Any, **kwargs: Any) -> None:
-        """Count finished tasks, and watch those that no worker can run."""
+        """Count finished tasks."""
         if start == "processing" and finish == "memory":
-            self._count(key, kwargs.get("worker", ""))
+            self._count(self._scheduler.tasks[key], kwargs.get("worker", ""))
         elif finish == "forgotten":
-            self._reads.pop(key, None)
-        if "no-worker" in (start, finish):
-            region = region_of_task(self._scheduler.tasks[key])
-            if region is not None:
-                self._watch(region, arrived=finish == "no-worker", runs=finish == "processing")
+            self._bound_reads.pop(key, None)
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Remember the Region of a worker."""
         self._workers.pop(worker, None)  # the newest are last
-        self._workers[worker] = region_of_worker(scheduler.workers[worker]) or self._client_region
+        self._workers[worker] = region_of_worker(scheduler.workers[worker]) or self.client_region
         if len(self._workers) > _REMEMBERED:
             gone = (address for address in self._workers if address not in scheduler.workers)
             self._workers.pop(next(gone, ""), None)
 
-    async def before_close(self) -> None:
-        """Stop the timers."""
-        for timer in self._timers.values():
-            self._scheduler.loop.remove_timeout(timer)
-        self._timers.clear()
-
     def records(self) -> Records:
         """Return what was counted so far."""
         return Records(
-            client_region=self._client_region,
+            client_region=self.client_region,
             workers=dict(self._workers),
             tasks=dict(self._finished),
             reads=dict(self._finished_reads),
         )
 
-    def _count(self, key: Key, worker: str) -> None:
-        ran_in = self._workers.get(worker, self._client_region)
+    def _count(self, task: TaskState, worker: str) -> None:
+        ran_in = self._workers.get(worker, self.client_region)
         self._finished[ran_in] += 1
-        for region in self._reads.get(key, ()):
+        region = self._reading.get(id(task.resource_restrictions)) or self._bound_reads.get(task.key)
+        if region is not None:
             self._finished_reads[region, ran_in] += 1
-
-    def _watch(self, region: str, *, arrived: bool, runs: bool) -> None:
-        self._waiting[region] += 1 if arrived else -1
-        if arrived and region not in self._timers and region not in self._told:
-            self._timers[region] = self._scheduler.loop.call_later(self._patience, self._report, region)
-        if not self._waiting[region] and region in self._reported:
-            self._reported.discard(region)
-            self._told.discard(region)
-            if runs:
-                self._tell(region, "served", f"pool {region} has workers again; the tasks that waited go on.")
-
-    def _report(self, region: str) -> None:
-        self._timers.pop(region, None)
-        waiting = self._waiting[region]
-        alive = any(region_of_worker(worker) == region for worker in self._scheduler.running)
-        if waiting and not alive:
-            self._reported.add(region)
-            self._told.add(region)
-            self._tell(
-                region,
-                "empty",
-                f"pool {region} has no workers; {waiting} tasks wait. "
-                f"Scale it with: dask-regions scale {region} 1",
-            )
-
-    def _tell(self, region: str, state: str, message: str) -> None:
-        logger.warning(message)
-        event = {"region": region, "state": state, "tasks": self._waiting[region], "message": message}
-        self._scheduler.log_event(POOL_TOPIC, event)
 
 
 def records(dask_scheduler: Scheduler) -> Records:

@@ -1,0 +1,122 @@
+"""Which tasks of a graph read or write marked data, and in which Region they are to do it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from dask._task_spec import DataNode, GraphNode
+from dask.typing import Key
+
+from dask_regions.placement.payload import Marker, Memo, find_markers
+from dask_regions.placement.unfuse import unfuse
+
+__all__ = ["Reads", "find_reads"]
+
+_Markers = frozenset[Marker]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The reads and writes of a graph.
+
+    Attributes
+    ----------
+    graph
+        What was given, with fused tasks taken apart where no Region has all that they read.
+    markers
+        Key of each task that reads or writes to the marks of the data.
+    torn
+        Tasks that read several Regions and cannot be taken apart; the guard on the worker refuses.
+    """
+
+    graph: Mapping[Key, GraphNode]
+    markers: Mapping[Key, _Markers]
+    torn: tuple[Key, ...]
+
+    def choose(self, alive: Collection[str], client_region: str) -> dict[Key, str]:
+        """Return the Region of each read.
+
+        Of the Regions that hold the same data: those whose pools have workers; then where most other
+        data of the graph are read; then the client's own; then the first.
+        """
+        fixed = Counter({region: 0 for markers in set(self.markers.values()) for region in _regions(markers)})
+        for marker in set().union(*self.markers.values()):
+            if len(marker.regions) == 1:
+                fixed[marker.regions[0]] += marker.nbytes or 1
+        chosen: dict[_Markers, str] = {}
+        for markers in set(self.markers.values()):
+            regions = _regions(markers)
+            chosen[markers] = max(
+                regions,
+                key=lambda region: (
+                    region in alive,
+                    fixed[region],
+                    region == client_region,
+                    -regions.index(region),
+                ),
+            )
+        return {key: chosen[markers] for key, markers in self.markers.items()}
+
+
+def find_reads(graph: Mapping[Key, GraphNode]) -> Reads:
+    """Find the tasks that read or write marked data.
+
+    A task reads what it holds itself, and what the tasks it depends on hold: Dask keeps an array to read
+    in a task of its own, of which the readers take their parts.
+    """
+    memo: Memo = {}
+    found, pending = _find(graph, graph, memo)
+    if not pending:
+        return Reads(graph, found, ())
+    torn: list[Key] = []
+    tasks = dict(graph)
+    while pending:
+        key = pending.pop()
+        parts = unfuse(tasks[key])
+        if not parts:
+            torn.append(key)
+            continue
+        tasks.update(parts)
+        markers, more = _find(parts, tasks, memo)
+        del found[key]
+        found |= markers
+        pending += more
+    return Reads(tasks, found, tuple(torn))
+
+
+def _find(
+    tasks: Mapping[Key, GraphNode], graph: Mapping[Key, GraphNode], memo: Memo
+) -> tuple[dict[Key, _Markers], list[Key]]:
+    found: dict[Key, _Markers] = {}
+    holders: dict[Key, _Markers] = {}
+    for key, node in tasks.items():
+        markers = find_markers(node, memo)
+        if markers:
+            (holders if isinstance(node, DataNode) else found)[key] = markers
+    if tasks is not graph:
+        # Parts of a fused task may take from tasks that hold an array outside it.
+        outside = set().union(*(node.dependencies for node in tasks.values())) - tasks.keys()
+        for key in outside:
+            holder = graph.get(key)
+            if isinstance(holder, DataNode) and (markers := find_markers(holder, memo)):
+                holders[key] = markers
+    if holders:
+        held = holders.keys()
+        for key, node in tasks.items():
+            inputs = node.dependencies
+            if inputs and not held.isdisjoint(inputs):
+                found[key] = found.get(key, frozenset()).union(*(holders[i] for i in inputs if i in holders))
+    torn = [key for key, markers in found.items() if len(markers) > 1 and not _shared(markers)]
+    return found, torn
+
+
+def _shared(markers: _Markers) -> list[str]:
+    first, *rest = markers
+    return [region for region in first.regions if all(region in other.regions for other in rest)]
+
+
+def _regions(markers: _Markers) -> list[str]:
+    """Return the Regions that have all of the marked data; of what is torn, the first mark's."""
+    return _shared(markers) or [min(markers).regions[0]]

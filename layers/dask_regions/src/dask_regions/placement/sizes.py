@@ -1,0 +1,155 @@
+"""How many bytes the results of a graph's tasks have, as far as its layers tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from dask._task_spec import Alias, DataNode, GraphNode, Task, _execute_subgraph
+from dask.typing import Key
+
+__all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
+
+#: Bytes of a result about which nothing is known, and of a task that only holds an array to read.
+UNKNOWN = 1000.0
+
+#: Arrays in the intermediate results of reductions, which are dicts or tuples: mean keeps sum and count,
+#: moments keep count, total and moment (dask/array/reductions.py).
+_INTERMEDIATES = {
+    "mean_chunk": 2,
+    "mean_combine": 2,
+    "moment_chunk": 3,
+    "moment_combine": 3,
+    "arg_chunk": 2,
+    "arg_combine": 2,
+}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of one layer: their edges along each axis, and bytes per element."""
+
+    chunks: tuple[tuple[float, ...], ...]
+    itemsize: float
+
+    def nbytes(self, index: tuple[Any, ...]) -> float | None:
+        """Return the bytes of one block, or None where the layer does not tell."""
+        if len(index) != len(self.chunks):
+            return None
+        try:
+            found = self.itemsize * math.prod(
+                edges[number] for edges, number in zip(self.chunks, index, strict=True)
+            )
+        except (IndexError, TypeError):
+            return None
+        return None if math.isnan(found) else found
+
+
+def layer_blocks(layer: Any) -> Blocks | None:
+    """Return the blocks of a layer of a HighLevelGraph, or None where they are not known.
+
+    Notes
+    -----
+    Dask writes ``chunks`` and ``dtype`` of an array into ``Layer.collection_annotations``
+    (dask/array/core.py:1368). The first layer of a reduction is written down with the chunks of its
+    input: the axes it reduces are in the keywords of its task.
+    """
+    annotations = layer.collection_annotations or {}
+    chunks, dtype = annotations.get("chunks"), annotations.get("dtype")
+    if not chunks or dtype is None:
+        return None
+    task = _a_task(layer)
+    itemsize = float(np.dtype(dtype).itemsize) * _intermediates(task)
+    return Blocks(_reduced(chunks, task), itemsize)
+
+
+def _a_task(layer: Any) -> Any:
+    if hasattr(layer, "task"):
+        return layer.task  # of a Blockwise, without making its blocks
+    return next(iter(layer.mapping.values()), None) if hasattr(layer, "mapping") else None
+
+
+def _intermediates(task: Any) -> int:
+    function = getattr(task, "func", None)
+    if function is None and isinstance(task, tuple) and task:
+        function = task[0]
+    while isinstance(function, partial):
+        function = function.func
+    return _INTERMEDIATES.get(getattr(function, "__name__", ""), 1)
+
+
+def _reduced(chunks: Any, task: Any) -> tuple[tuple[float, ...], ...]:
+    keywords: Mapping[str, Any] = getattr(task, "kwargs", None) or {}
+    if keywords.get("keepdims") is not True:
+        return tuple(tuple(edges) for edges in chunks)
+    axis = keywords.get("axis")
+    axes = {axis} if isinstance(axis, int) else set(axis or range(len(chunks)))
+    return tuple((1,) * len(edges) if number in axes else tuple(edges) for number, edges in enumerate(chunks))
+
+
+@dataclass
+class Sizes:
+    """Estimates the bytes of results.
+
+    Attributes
+    ----------
+    blocks
+        Name of a layer to its blocks.
+    known
+        Bytes of a key that the scheduler has, or None.
+    """
+
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+    known: Callable[[Key], float | None] = lambda _: None
+    _found: dict[Key, float] = field(default_factory=dict)
+
+    def of(self, key: Key, graph: Mapping[Key, GraphNode]) -> float:
+        """Estimate the bytes of one result: from its layer, else as large as its largest input.
+
+        The latter is too much for what is reduced outside a layer, by the same factor in each Region.
+        """
+        found = self._found
+        stack = [key]
+        while stack:
+            top = stack[-1]
+            if top in found:
+                stack.pop()
+                continue
+            own = self._own(top, graph.get(top))
+            if own is None:
+                inputs = graph[top].dependencies
+                if missing := [dependency for dependency in inputs if dependency not in found]:
+                    stack += missing
+                    continue
+                own = max((found[dependency] for dependency in inputs), default=UNKNOWN)
+            found[top] = own
+            stack.pop()
+        return found[key]
+
+    def _own(self, key: Key, node: GraphNode | None) -> float | None:
+        if node is None:
+            return self.known(key) or UNKNOWN
+        if isinstance(node, DataNode):
+            return float(getattr(node.value, "nbytes", 0) or UNKNOWN) if _is_loaded(node.value) else UNKNOWN
+        own = self._of_block(key)
+        if own is None and isinstance(node, Task) and node.func is _execute_subgraph:
+            own = self._of_block(node.args[1])
+            if own is None and isinstance(key, tuple):
+                # The blocks of a fused layer share one subgraph, whose keys are names without an index.
+                own = self._of_block((node.args[1], *key[1:]))
+        if own is None and isinstance(node, Alias) and node.target not in self._found:
+            return None
+        return own
+
+    def _of_block(self, key: object) -> float | None:
+        if not isinstance(key, tuple) or key[0] not in self.blocks:
+            return None
+        return self.blocks[key[0]].nbytes(key[1:])
+
+
+def _is_loaded(value: object) -> bool:
+    return isinstance(value, (np.ndarray, np.generic))

@@ -1,0 +1,53 @@
+"""Take a fused task apart, where fusion has put the data of several Regions into one task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dask._task_spec import DataNode, GraphNode, Task, TaskRef, _execute_subgraph
+from dask.typing import Key
+
+__all__ = ["unfuse"]
+
+
+def unfuse(task: GraphNode) -> dict[Key, GraphNode]:
+    """Return the tasks that a fused task is made of; the last result keeps its key.
+
+    Returns
+    -------
+    dict
+        Empty where the task is not fused.
+
+    Notes
+    -----
+    A fused task is ``_execute_subgraph(inner graph, key of its result, keys of its inputs, *inputs)``
+    (dask/_task_spec.py:194). Blocks of one fused layer share the inner graph, so the new keys take the
+    block's name and index.
+    """
+    if not isinstance(task, Task) or task.func is not _execute_subgraph:
+        return {}
+    inner, result, names, *inputs = task.args
+    subs: dict[Key, Any] = dict(zip(names, map(_input, inputs), strict=True))
+    subs |= {key: _new_key(key, number, task.key) for number, key in enumerate(inner)}
+    subs[result] = task.key
+    return {subs[key]: _moved(node, subs, subs[key]) for key, node in inner.items()}
+
+
+def _input(value: Any) -> Any:
+    if isinstance(value, TaskRef):
+        return value.key
+    return value if isinstance(value, GraphNode) else DataNode(None, value)
+
+
+def _new_key(inner: Key, number: int, outer: Key) -> Key:
+    name = inner[0] if isinstance(inner, tuple) else inner
+    if isinstance(outer, tuple):
+        return (f"{name}-{number}-{outer[0]}", *outer[1:])
+    return f"{name}-{number}-{outer}"
+
+
+def _moved(node: GraphNode, subs: Mapping[Key, Any], key: Key) -> GraphNode:
+    if isinstance(node, DataNode):
+        return DataNode(key, node.value)
+    return node.substitute(dict(subs), key=key)
