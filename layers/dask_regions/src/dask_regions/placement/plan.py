@@ -82,7 +82,7 @@ class Plan:
         Key to the Region that its task is to be restricted to.
     reads
         Keys of tasks that read or write marked data.
-    delivered
+    requested
         Keys whose results the client is expected to take.
     sizes
         Estimates of results.
@@ -93,7 +93,7 @@ class Plan:
     graph: Mapping[Key, GraphNode]
     homes: dict[Key, str]
     reads: Reads
-    delivered: frozenset[Key]
+    requested: frozenset[Key]
     sizes: Sizes
     located: dict[Key, str | None] = field(default_factory=dict)
 
@@ -160,6 +160,7 @@ class _Planner:
         self._graph = graph
         self._situation = situation
         self._sizes = sizes
+        self._wanted = wanted
         self._delivered = _delivered(graph, wanted)
         #: Every task of the graph, and every input of an earlier one, in topological order.
         self._where: dict[Key, str | None] = {}
@@ -297,7 +298,7 @@ class _Planner:
                 for consumer in consumers:
                     graph[consumer] = graph[consumer].substitute({dependency: key})
         located = {key: region for key, region in self._where.items() if key not in graph}
-        return Plan(graph, homes, reads, self._delivered, self._sizes, located)
+        return Plan(graph, homes, reads, _requested(self._wanted), self._sizes, located)
 
     def _transfers(self) -> dict[tuple[Key, str], list[Key]]:
         crossing: defaultdict[tuple[Key, str], list[Key]] = defaultdict(list)
@@ -310,11 +311,14 @@ class _Planner:
         return {pair: consumers for pair, consumers in crossing.items() if len(consumers) > 1}
 
 
+def _requested(wanted: Iterable[Key]) -> frozenset[Key]:
+    # Blocks of a collection, whose keys are tuples, stay on their workers after `persist`.
+    return frozenset(key for key in wanted if not isinstance(key, tuple))
+
+
 def _delivered(graph: Mapping[Key, GraphNode], wanted: Iterable[Key]) -> frozenset[Key]:
     found: set[Key] = set()
-    for key in wanted:
-        if isinstance(key, tuple):
-            continue  # a block of a collection, which stays on its worker
+    for key in _requested(wanted):
         found.add(key)
         while isinstance(node := graph.get(key), Alias):
             key = node.target

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from dask._task_spec import Alias, DataNode, GraphNode, Task, _execute_subgraph
+from dask._task_spec import DataNode, GraphNode, Task, _execute_subgraph
 from dask.typing import Key
 
 __all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
@@ -135,20 +135,23 @@ class Sizes:
             return self.known(key) or UNKNOWN
         if isinstance(node, DataNode):
             return float(getattr(node.value, "nbytes", 0) or UNKNOWN) if _is_loaded(node.value) else UNKNOWN
-        own = self._of_block(key)
+        own = self.of_block(key, key)
         if own is None and isinstance(node, Task) and node.func is _execute_subgraph:
-            own = self._of_block(node.args[1])
-            if own is None and isinstance(key, tuple):
-                # The blocks of a fused layer share one subgraph, whose keys are names without an index.
-                own = self._of_block((node.args[1], *key[1:]))
-        if own is None and isinstance(node, Alias) and node.target not in self._found:
-            return None
+            own = self.of_block(node.args[1], key)
         return own
 
-    def _of_block(self, key: object) -> float | None:
-        if not isinstance(key, tuple) or key[0] not in self.blocks:
-            return None
-        return self.blocks[key[0]].nbytes(key[1:])
+    def of_block(self, name: Key, outer: Key) -> float | None:
+        """Return the bytes of a block by its key, or None where its layer does not tell.
+
+        Inside a fused layer, whose blocks share one subgraph, keys are names: the index is that of the
+        task around it, ``outer``.
+        """
+        if isinstance(name, tuple):
+            layer, *index = name
+        else:
+            layer, index = name, list(outer[1:]) if isinstance(outer, tuple) else []
+        blocks = self.blocks.get(str(layer))
+        return None if blocks is None else blocks.nbytes(tuple(index))
 
 
 def _is_loaded(value: object) -> bool:
