@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from xarray.core import indexing
 
 from dask_regions.placement.marker import RegionArray
-from dask_regions.placement.payload import Marker, Memo, find_markers, is_data
+from dask_regions.placement.payload import Marker, Memo, find_markers, holds_nothing
 
-WEST = Marker("us-west-2", 80)
+WEST = Marker(("us-west-2",), 80)
 
 
 def marked(region: str = "us-west-2") -> Any:
@@ -44,7 +45,7 @@ def test_a_mark_is_found(hold: Any) -> None:
 
 def test_two_regions_in_one_task_are_both_found() -> None:
     task = Task("k", np.add, marked(), marked("us-east-1"))
-    assert {marker.region for marker in find_markers(task, {})} == {"us-west-2", "us-east-1"}
+    assert {marker.regions for marker in find_markers(task, {})} == {("us-west-2",), ("us-east-1",)}
 
 
 def test_ordinary_work_has_no_mark() -> None:
@@ -81,6 +82,26 @@ def test_a_shared_array_is_walked_once() -> None:
     assert list(memo) == [id(array)]
 
 
-def test_data_is_told_from_work() -> None:
-    assert is_data(DataNode("k", 1))
-    assert not is_data(Task("k", abs, 1))
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task("k", np.sum, TaskRef("a"), 1, (slice(0, 1), 2), DataNode(None, (slice(0, 1),))),
+        Task("k", np.sum, DataNode(None, 1.0)),
+    ],
+)
+def test_tasks_without_a_mark_are_told_at_a_glance(task: Task) -> None:
+    assert holds_nothing(task, {})
+    assert find_markers(task, {}) == frozenset()
+
+
+def test_a_shared_subgraph_is_looked_at_once() -> None:
+    fused = GraphNode.fuse(Task("a", abs, TaskRef("x")), Task("k", abs, TaskRef("a")))
+    memo: Memo = {}
+    assert not holds_nothing(fused, memo)
+    assert find_markers(fused, memo) == frozenset()
+    assert holds_nothing(fused, memo)
+
+
+def test_what_a_function_is_bound_to_is_found() -> None:
+    assert find_markers(Task("k", partial(np.add, marked()), 1), {}) == {WEST}
+    assert find_markers(Task("k", xr.DataArray(xr.Variable("x", marked().array)).mean), {}) == {WEST}

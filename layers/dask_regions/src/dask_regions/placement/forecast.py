@@ -11,7 +11,7 @@ from dask._task_spec import GraphNode, Task, _execute_subgraph
 from dask.core import flatten
 from dask.typing import Key
 from dask.utils import key_split
-from distributed.protocol import deserialize
+from distributed.protocol.serialize import deserialize
 from distributed.utils import offload
 
 from dask_regions.placement.materialize import plan_expression, situation
@@ -108,7 +108,7 @@ def _forecast(packed: _Packed, now: Situation) -> Forecast:
 
 def forecast_of(plan: Plan, now: Situation) -> Forecast:
     """Sum up what a plan expects."""
-    tasks = Counter(plan.homes.get(key, "") for key in plan.graph)
+    tasks = Counter(plan.homes.get(key) or "" for key in plan.graph)
     nbytes: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     counts: Counter[tuple[str, str, str]] = Counter()
     for source, target, key, size in _crossings(plan, now.client_region):
@@ -127,7 +127,7 @@ def forecast_of(plan: Plan, now: Situation) -> Forecast:
         largest=tuple(
             Crossing(*group, tasks=counts[group], nbytes=round(nbytes[group])) for group in largest
         ),
-        empty=tuple(sorted(set(plan.homes.values()) - now.alive)),
+        empty=tuple(sorted(set(filter(None, plan.homes.values())) - now.alive)),
     )
 
 
@@ -145,15 +145,12 @@ def _operation(key: Key) -> str:
 
 
 def _read(plan: Plan) -> dict[str, int]:
-    shares = Counter(marker for markers in plan.reads.markers.values() for marker in markers)
     read: Counter[str] = Counter()
-    for key, markers in plan.reads.markers.items():
+    for key in plan.reads.markers:
         region = plan.homes.get(key)
-        if region is None:
-            continue
-        known = max(_blocks_inside(plan, key), default=None)
-        even = sum(marker.nbytes / shares[marker] for marker in markers)
-        read[region] += round(even if known is None else known)
+        if region is not None:
+            known = max(_blocks_inside(plan, key), default=None)
+            read[region] += round((plan.reads.share(key) or 0) if known is None else known)
     return dict(read)
 
 

@@ -129,7 +129,7 @@ def _materialize(expr: Any, validate: bool) -> tuple[dict[Key, Any], _Annotation
         graph, annotations = _stock(expr, validate)
         return graph, annotations
     handover.plan, annotations = plan_expression(expr, validate, handover.wanted, handover.situation)
-    return dict(handover.plan.graph), annotations
+    return handover.plan.graph, annotations
 
 
 def _where_is(task: TaskState | None) -> str | None:

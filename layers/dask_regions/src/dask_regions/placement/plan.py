@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Plan:
         The graph to run: what was given, with tasks that take results to another Region once, and
         with fused tasks taken apart that would have read the data of several.
     homes
-        Key to the Region that its task is to be restricted to.
+        Key to the Region that its task is to be restricted to; None or absent where it is free.
     reads
         Keys of tasks that read or write marked data.
     requested
@@ -90,8 +91,8 @@ class Plan:
         Inputs of earlier graphs to the Region that has them.
     """
 
-    graph: Mapping[Key, GraphNode]
-    homes: dict[Key, str]
+    graph: dict[Key, GraphNode]
+    homes: dict[Key, str | None]
     reads: Reads
     requested: frozenset[Key]
     sizes: Sizes
@@ -116,7 +117,7 @@ class Plan:
 
 
 def make_plan(
-    graph: Mapping[Key, GraphNode],
+    graph: dict[Key, GraphNode],
     wanted: Iterable[Key],
     situation: Situation,
     *,
@@ -144,25 +145,27 @@ def make_plan(
     those of ``persist`` stay on their workers.
     """
     reads = find_reads(graph)
-    sizes = Sizes(blocks or {}, situation.nbytes)
+    sizes = Sizes(blocks or {}, situation.nbytes, reads.share)
     planner = _Planner(reads.graph, frozenset(wanted), situation, sizes)
-    if not (reads.markers or pins or planner.known_inputs()):
-        return planner.plan(reads)
-    planner.place({**(pins or {}), **reads.choose(situation.alive, situation.client_region)})
-    planner.follow_consumers()
+    located = planner.locate()
+    if located or reads.markers or pins:
+        planner.place({**(pins or {}), **reads.choose(situation.alive, situation.client_region)})
+        planner.follow_consumers()
     return planner.plan(reads)
 
 
 class _Planner:
     def __init__(
-        self, graph: Mapping[Key, GraphNode], wanted: frozenset[Key], situation: Situation, sizes: Sizes
+        self, graph: dict[Key, GraphNode], wanted: frozenset[Key], situation: Situation, sizes: Sizes
     ) -> None:
         self._graph = graph
         self._situation = situation
         self._sizes = sizes
         self._wanted = wanted
         self._delivered = _delivered(graph, wanted)
-        #: Every task of the graph, and every input of an earlier one, in topological order.
+        #: Inputs of earlier graphs.
+        self._outside: set[Key] = set()
+        #: Every task of the graph, and those, to a Region, or None.
         self._where: dict[Key, str | None] = {}
         #: Inputs without a Region of their own, to the tasks that need them.
         self._followers: defaultdict[Key, list[Key]] = defaultdict(list)
@@ -173,96 +176,94 @@ class _Planner:
         #: Results that cross, to the Regions they arrive in.
         self._arrived: defaultdict[Key, set[str]] = defaultdict(set)
 
-    def known_inputs(self) -> bool:
-        """Whether an input of an earlier graph is in a Region."""
-        inputs = set(chain.from_iterable(node.dependencies for node in self._graph.values()))
-        return any(self._situation.where_is(key) for key in inputs if key not in self._graph)
+    def locate(self) -> bool:
+        """Find out where keys of earlier graphs are; return whether any is in a Region."""
+        graph, situation = self._graph, self._situation
+        inputs: set[Key] = set().union(*(node.dependencies for node in graph.values()))
+        self._outside = inputs - graph.keys()
+        self._where = {key: situation.where_is(key) for key in self._outside}
+        for key in graph.keys() & situation.known:
+            if (region := situation.where_is(key)) is not None:
+                self._where[key] = region
+        return any(self._where.values())
 
     def place(self, fixed: Mapping[Key, str]) -> None:
         """Place every task after its inputs."""
         where, graph = self._where, self._graph
-        known = self._situation.known
+        where |= fixed
+        stack: list[Key] = []
         for root in graph:
-            if root in where:
+            if root in where and root not in fixed:
                 continue
-            stack = [root]
+            stack.append(root)
             while stack:
                 key = stack[-1]
-                if key in where:
-                    stack.pop()
+                inputs = graph[key].dependencies
+                try:
+                    regions = {where[dependency] for dependency in inputs}
+                except KeyError:
+                    stack += [dependency for dependency in inputs if dependency not in where]
                     continue
-                node = graph.get(key)
-                if node is None or (key in known and key not in fixed):
-                    region = self._situation.where_is(key)
-                    if node is None or region is not None:
-                        where[key] = region
-                        continue
-                inputs = node.dependencies
-                missing = [dependency for dependency in inputs if dependency not in where]
-                if missing:
-                    stack += missing
-                    continue
-                region = self._of_inputs(key, inputs)
-                own = fixed.get(key)
-                if own is not None:
-                    if region is not None and region != own:
-                        self._mixed.append(key)
-                    region = own
-                where[key] = region
+                stack.pop()
+                if key in fixed:
+                    regions.add(fixed[key])
+                elif key not in where:
+                    where[key] = None if not regions else next(iter(regions))
+                if len(regions) > 1 or None in regions:
+                    self._weigh(key, inputs, regions, fixed)
 
-    def _of_inputs(self, key: Key, inputs: Iterable[Key]) -> str | None:
+    def _weigh(
+        self, key: Key, inputs: Iterable[Key], regions: set[str | None], fixed: Mapping[Key, str]
+    ) -> None:
+        """Place a task whose inputs are in several Regions, or in none."""
         where = self._where
-        region = None
-        mixed = False
-        for dependency in inputs:
-            there = where[dependency]
-            if there is None:
-                self._followers[dependency].append(key)
-            elif region is None:
-                region = there
-            elif there != region:
-                mixed = True
-        if mixed:
+        if None in regions:
+            for dependency in inputs:
+                if where[dependency] is None:
+                    self._followers[dependency].append(key)
+            regions.discard(None)
+        if len(regions) > 1:
             self._mixed.append(key)
-            return self._cheapest(key, inputs)
-        return region
+        if key not in fixed:
+            where[key] = self._cheapest(key, inputs) if len(regions) > 1 else next(iter(regions), None)
 
     def _cheapest(self, key: Key, inputs: Iterable[Key]) -> str:
         """Return the Region to which the fewest bytes cross."""
         costs = self._costs(key, inputs)
-        group = key[0] if isinstance(key, tuple) else str(key)
-        least = min(costs.values())
-        at_stake = max(costs.values()) * _TOLERANCE + _NOISE
-        near = [region for region, cost in costs.items() if cost <= least + at_stake]
-        usual = self._of_group.get(str(group))
+        group = str(key[0] if isinstance(key, tuple) else key)
+        near = min(costs.values()) + max(costs.values()) * _TOLERANCE + _NOISE
+        chosen = self._of_group.get(group, "")
         # One answer for a whole group where it makes no difference: the tasks after it would be split too.
-        chosen = usual if usual in near else min(near, key=lambda region: (costs[region], region))
-        self._of_group[str(group)] = chosen
+        if costs.get(chosen, math.inf) > near:
+            chosen = min(costs, key=lambda region: (costs[region], region))
+            self._of_group[group] = chosen
         for dependency in inputs:
-            if self._where[dependency] not in (None, chosen):
+            if self._consumers[dependency] > 1 and self._where[dependency] not in (None, chosen):
                 self._arrived[dependency].add(chosen)
         return chosen
 
     def _costs(self, key: Key, inputs: Iterable[Key]) -> dict[str, float]:
-        situation = self._situation
-        shares = [
+        """Return the bytes that would cross, by Region: inputs that are elsewhere, and delivery."""
+        present: dict[str, float] = {}
+        everything = 0.0
+        for dependency in inputs:
+            there = self._where[dependency]
+            if there is None:
+                continue
             # What several tasks need crosses once for all of them.
-            (there, self._size(dependency) / max(1, self._consumers[dependency]), self._arrived[dependency])
-            for dependency in inputs
-            if (there := self._where[dependency]) is not None
-        ]
-        regions = {there for there, _, _ in shares}
+            share = self._size(dependency) / self._consumers[dependency]
+            everything += share
+            present[there] = present.get(there, 0.0) + share
+            for region in self._arrived.get(dependency, ()):
+                present[region] = present.get(region, 0.0) + share
         delivery = self._size(key) if key in self._delivered else 0.0
-        if delivery and situation.client_region in situation.alive:
-            regions.add(situation.client_region)
-        costs = dict.fromkeys(sorted(regions), delivery)
-        if situation.client_region in regions:
-            costs[situation.client_region] = 0.0
-        for region in costs:
-            costs[region] += sum(
-                share for there, share, arrived in shares if region != there and region not in arrived
-            )
-        return costs
+        client_region = self._situation.client_region
+        if delivery and client_region in self._situation.alive:
+            present.setdefault(client_region, 0.0)
+        return {
+            region: everything - nbytes + (delivery if region != client_region else 0.0)
+            for region, nbytes in present.items()
+        }
 
     @cached_property
     def _consumers(self) -> Counter[Key]:
@@ -286,29 +287,34 @@ class _Planner:
 
     def plan(self, reads: Reads) -> Plan:
         """Return the outcome, with what crosses more than once taken there once."""
-        graph = self._graph
-        homes = {key: region for key, region in self._where.items() if region is not None and key in graph}
-        taken = self._transfers()
-        if taken:
-            graph = dict(graph)
-            for (dependency, region), consumers in taken.items():
-                key = _transfer_key(dependency, region)
-                graph[key] = Task(key, _take, TaskRef(dependency))
-                homes[key] = region
-                for consumer in consumers:
-                    graph[consumer] = graph[consumer].substitute({dependency: key})
-        located = {key: region for key, region in self._where.items() if key not in graph}
+        located = {key: self._where.pop(key, None) for key in self._outside}
+        homes = self._where
+        taken = self._transfers(located)
+        graph = dict(self._graph) if taken else self._graph
+        for (dependency, region), consumers in taken.items():
+            key = _transfer_key(dependency, region)
+            graph[key] = Task(key, _take, TaskRef(dependency))
+            homes[key] = region
+            for consumer in consumers:
+                graph[consumer] = graph[consumer].substitute({dependency: key})
         return Plan(graph, homes, reads, _requested(self._wanted), self._sizes, located)
 
-    def _transfers(self) -> dict[tuple[Key, str], list[Key]]:
-        crossing: defaultdict[tuple[Key, str], list[Key]] = defaultdict(list)
+    def _transfers(self, located: Mapping[Key, str | None]) -> dict[tuple[Key, str], list[Key]]:
+        """Return what more than one task of another Region needs: (key, Region) to these tasks."""
+        first: defaultdict[str, dict[Key, Key]] = defaultdict(dict)
+        several: dict[tuple[Key, str], list[Key]] = {}
         for key in dict.fromkeys(self._mixed):
             here = self._where[key]
+            if here is None:
+                continue
             for dependency in self._graph[key].dependencies:
-                there = self._where[dependency]
-                if here is not None and there is not None and there != here:
-                    crossing[dependency, here].append(key)
-        return {pair: consumers for pair, consumers in crossing.items() if len(consumers) > 1}
+                there = located[dependency] if dependency in located else self._where[dependency]
+                if there is None or there == here:
+                    continue
+                consumer = first[here].setdefault(dependency, key)
+                if consumer != key:
+                    several.setdefault((dependency, here), [consumer]).append(key)
+        return several
 
 
 def _requested(wanted: Iterable[Key]) -> frozenset[Key]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from dask._task_spec import DataNode, GraphNode
+from dask._task_spec import Alias, DataNode, GraphNode, Task
 from dask.typing import Key
 
-from dask_regions.placement.payload import Marker, Memo, find_markers
+from dask_regions.placement.payload import Marker, Memo, find_markers, holds_nothing
 from dask_regions.placement.unfuse import unfuse
 
 __all__ = ["Reads", "find_reads"]
@@ -31,9 +32,18 @@ class Reads:
         Tasks that read several Regions and cannot be taken apart; the guard on the worker refuses.
     """
 
-    graph: Mapping[Key, GraphNode]
+    graph: dict[Key, GraphNode]
     markers: Mapping[Key, _Markers]
     torn: tuple[Key, ...]
+
+    def share(self, key: Key) -> float | None:
+        """Return an even share of the data that a task reads with others, in bytes; None of no read."""
+        markers = self.markers.get(key)
+        return None if markers is None else sum(marker.nbytes / self._readers[marker] for marker in markers)
+
+    @cached_property
+    def _readers(self) -> Counter[Marker]:
+        return Counter(marker for markers in self.markers.values() for marker in markers)
 
     def choose(self, alive: Collection[str], client_region: str) -> dict[Key, str]:
         """Return the Region of each read.
@@ -60,7 +70,7 @@ class Reads:
         return {key: chosen[markers] for key, markers in self.markers.items()}
 
 
-def find_reads(graph: Mapping[Key, GraphNode]) -> Reads:
+def find_reads(graph: dict[Key, GraphNode]) -> Reads:
     """Find the tasks that read or write marked data.
 
     A task reads what it holds itself, and what the tasks it depends on hold: Dask keeps an array to read
@@ -92,24 +102,34 @@ def _find(
     found: dict[Key, _Markers] = {}
     holders: dict[Key, _Markers] = {}
     for key, node in tasks.items():
-        markers = find_markers(node, memo)
-        if markers:
+        if type(node) is Alias or (type(node) is Task and holds_nothing(node, memo)):
+            continue
+        if markers := find_markers(node, memo):
             (holders if isinstance(node, DataNode) else found)[key] = markers
     if tasks is not graph:
-        # Parts of a fused task may take from tasks that hold an array outside it.
-        outside = set().union(*(node.dependencies for node in tasks.values())) - tasks.keys()
-        for key in outside:
-            holder = graph.get(key)
-            if isinstance(holder, DataNode) and (markers := find_markers(holder, memo)):
-                holders[key] = markers
-    if holders:
-        held = holders.keys()
+        holders |= _holders_outside(tasks, graph, memo)
+    held = holders.keys()
+    if held:
         for key, node in tasks.items():
             inputs = node.dependencies
             if inputs and not held.isdisjoint(inputs):
-                found[key] = found.get(key, frozenset()).union(*(holders[i] for i in inputs if i in holders))
+                markers = frozenset().union(*(holders[name] for name in held & inputs))
+                found[key] = found[key] | markers if key in found else markers
     torn = [key for key, markers in found.items() if len(markers) > 1 and not _shared(markers)]
     return found, torn
+
+
+def _holders_outside(
+    tasks: Mapping[Key, GraphNode], graph: Mapping[Key, GraphNode], memo: Memo
+) -> dict[Key, _Markers]:
+    """Parts of a fused task may take from tasks outside it that hold an array."""
+    outside = set().union(*(node.dependencies for node in tasks.values())) - tasks.keys()
+    nodes = ((key, graph.get(key)) for key in outside)
+    return {
+        key: markers
+        for key, node in nodes
+        if isinstance(node, DataNode) and (markers := find_markers(node, memo))
+    }
 
 
 def _shared(markers: _Markers) -> list[str]:

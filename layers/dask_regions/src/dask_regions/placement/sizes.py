@@ -101,10 +101,13 @@ class Sizes:
         Name of a layer to its blocks.
     known
         Bytes of a key that the scheduler has, or None.
+    read
+        Bytes that a task reads, as far as nothing better is known of its result, or None.
     """
 
     blocks: Mapping[str, Blocks] = field(default_factory=dict)
     known: Callable[[Key], float | None] = lambda _: None
+    read: Callable[[Key], float | None] = lambda _: None
     _found: dict[Key, float] = field(default_factory=dict)
 
     def of(self, key: Key, graph: Mapping[Key, GraphNode]) -> float:
@@ -138,7 +141,7 @@ class Sizes:
         own = self.of_block(key, key)
         if own is None and isinstance(node, Task) and node.func is _execute_subgraph:
             own = self.of_block(node.args[1], key)
-        return own
+        return self.read(key) if own is None else own
 
     def of_block(self, name: Key, outer: Key) -> float | None:
         """Return the bytes of a block by its key, or None where its layer does not tell.
