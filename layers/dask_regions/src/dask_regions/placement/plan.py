@@ -2,14 +2,14 @@
 
 - A task that reads or writes data of Region R runs in R; with several replicas, in one of them.
 - A task whose inputs are all in R runs in R.
-- A task with inputs in several Regions runs where the fewest bytes cross, delivery included.
+- A task with inputs in several Regions, and what follows from it, runs where the fewest bytes cross,
+  delivery to the client included (:mod:`dask_regions.placement.cheapest`).
 - A task that needs no Region runs with most of its consumers.
 - What several tasks of another Region need crosses once: one task takes it there, they take it from it.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from dask._task_spec import Alias, GraphNode, Task, TaskRef
 from dask.typing import Key
 
 from dask_regions.names import region_of_resource
+from dask_regions.placement.cheapest import OPEN, Cheapest, most_common
 from dask_regions.placement.reads import Reads, find_reads
 from dask_regions.placement.sizes import Blocks, Sizes
 
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
 __all__ = ["Plan", "Situation", "make_plan", "region_of_task", "region_of_worker"]
-
-#: Bytes below which a difference is no reason to run a task elsewhere than the rest of its group.
-_NOISE = 1000.0
-#: Share of the bytes at stake, likewise: the last block of an array may be a little smaller.
-_TOLERANCE = 0.05
 
 
 def region_of_worker(worker: WorkerState) -> str | None:
@@ -145,12 +141,12 @@ def make_plan(
     those of ``persist`` stay on their workers.
     """
     reads = find_reads(graph)
-    sizes = Sizes(blocks or {}, situation.nbytes, reads.share)
+    sizes = Sizes(blocks or {}, situation.nbytes, reads.share, reads.names)
     planner = _Planner(reads.graph, frozenset(wanted), situation, sizes)
     located = planner.locate()
     if located or reads.markers or pins:
         planner.place({**(pins or {}), **reads.choose(situation.alive, situation.client_region)})
-        planner.follow_consumers()
+        planner.decide()
     return planner.plan(reads)
 
 
@@ -165,16 +161,14 @@ class _Planner:
         self._delivered = _delivered(graph, wanted)
         #: Inputs of earlier graphs.
         self._outside: set[Key] = set()
-        #: Every task of the graph, and those, to a Region, or None.
+        #: Every task of the graph, and those, to a Region, None (needs none) or OPEN.
         self._where: dict[Key, str | None] = {}
-        #: Inputs without a Region of their own, to the tasks that need them.
+        #: Tasks without a Region, or with a choice, in topological order.
+        self._undecided: list[Key] = []
+        #: Undecided tasks to the tasks that need them.
         self._followers: defaultdict[Key, list[Key]] = defaultdict(list)
         #: Tasks that may have an input in another Region.
         self._mixed: list[Key] = []
-        #: Region that the last task of a group with inputs in several was placed in.
-        self._of_group: dict[str, str] = {}
-        #: Results that cross, to the Regions they arrive in.
-        self._arrived: defaultdict[Key, set[str]] = defaultdict(set)
 
     def locate(self) -> bool:
         """Find out where keys of earlier graphs are; return whether any is in a Region."""
@@ -188,7 +182,7 @@ class _Planner:
         return any(self._where.values())
 
     def place(self, fixed: Mapping[Key, str]) -> None:
-        """Place every task after its inputs."""
+        """Place every task after its inputs, as far as these leave no choice."""
         where, graph = self._where, self._graph
         where |= fixed
         stack: list[Key] = []
@@ -205,85 +199,60 @@ class _Planner:
                     stack += [dependency for dependency in inputs if dependency not in where]
                     continue
                 stack.pop()
-                if key in fixed:
-                    regions.add(fixed[key])
-                elif key not in where:
+                if key not in where:
                     where[key] = None if not regions else next(iter(regions))
-                if len(regions) > 1 or None in regions:
-                    self._weigh(key, inputs, regions, fixed)
+                if key in fixed or len(regions) != 1 or None in regions or OPEN in regions:
+                    self._hold_open(key, inputs, regions, fixed.get(key))
 
-    def _weigh(
-        self, key: Key, inputs: Iterable[Key], regions: set[str | None], fixed: Mapping[Key, str]
+    def _hold_open(
+        self, key: Key, inputs: Collection[Key], regions: set[str | None], own: str | None
     ) -> None:
-        """Place a task whose inputs are in several Regions, or in none."""
+        """Place a task whose inputs are not all in one Region, or note that it is undecided."""
         where = self._where
-        if None in regions:
-            for dependency in inputs:
-                if where[dependency] is None:
-                    self._followers[dependency].append(key)
-            regions.discard(None)
-        if len(regions) > 1:
-            self._mixed.append(key)
-        if key not in fixed:
-            where[key] = self._cheapest(key, inputs) if len(regions) > 1 else next(iter(regions), None)
-
-    def _cheapest(self, key: Key, inputs: Iterable[Key]) -> str:
-        """Return the Region to which the fewest bytes cross."""
-        costs = self._costs(key, inputs)
-        group = str(key[0] if isinstance(key, tuple) else key)
-        near = min(costs.values()) + max(costs.values()) * _TOLERANCE + _NOISE
-        chosen = self._of_group.get(group, "")
-        # One answer for a whole group where it makes no difference: the tasks after it would be split too.
-        if costs.get(chosen, math.inf) > near:
-            chosen = min(costs, key=lambda region: (costs[region], region))
-            self._of_group[group] = chosen
         for dependency in inputs:
-            if self._consumers[dependency] > 1 and self._where[dependency] not in (None, chosen):
-                self._arrived[dependency].add(chosen)
-        return chosen
+            if not where[dependency]:
+                self._followers[dependency].append(key)
+        regions.discard(None)
+        if own is not None:
+            if regions - {own}:
+                self._mixed.append(key)
+            return
+        if len(regions) == 1 and OPEN not in regions:
+            where[key] = regions.pop()
+            return
+        self._undecided.append(key)
+        where[key] = OPEN if regions else None
+        if regions:
+            self._cheapest.add(key, inputs)
 
-    def _costs(self, key: Key, inputs: Iterable[Key]) -> dict[str, float]:
-        """Return the bytes that would cross, by Region: inputs that are elsewhere, and delivery."""
-        present: dict[str, float] = {}
-        everything = 0.0
-        for dependency in inputs:
-            there = self._where[dependency]
-            if there is None:
-                continue
-            # What several tasks need crosses once for all of them.
-            share = self._size(dependency) / self._consumers[dependency]
-            everything += share
-            present[there] = present.get(there, 0.0) + share
-            for region in self._arrived.get(dependency, ()):
-                present[region] = present.get(region, 0.0) + share
-        delivery = self._size(key) if key in self._delivered else 0.0
+    def decide(self) -> None:
+        """Place what is undecided, the last tasks first: each where the fewest bytes cross."""
+        where = self._where
         client_region = self._situation.client_region
-        if delivery and client_region in self._situation.alive:
-            present.setdefault(client_region, 0.0)
-        return {
-            region: everything - nbytes + (delivery if region != client_region else 0.0)
-            for region, nbytes in present.items()
-        }
+        for key in reversed(self._undecided):
+            followers = self._followers.get(key, ())
+            needed = {region for follower in followers if (region := where[follower])}
+            if where[key] is None:
+                # No data of a Region: where it is delivered does not matter, Dask may spread it.
+                where[key] = most_common(filter(None, map(where.get, followers))) if needed else None
+            else:
+                if key in self._delivered:
+                    needed.add(client_region)
+                where[key] = self._cheapest.choose(key, needed)
+                self._mixed.append(key)
+            if needed - {where[key]}:
+                self._mixed += followers
 
     @cached_property
-    def _consumers(self) -> Counter[Key]:
-        return Counter(chain.from_iterable(node.dependencies for node in self._graph.values()))
-
-    def _size(self, key: Key) -> float:
-        return self._sizes.of(key, self._graph)
-
-    def follow_consumers(self) -> None:
-        """Place what needs no Region with most of its consumers, the last tasks first."""
-        where = self._where
-        for key in reversed(list(self._followers)):
-            if where[key] is not None or key not in self._graph:
-                continue
-            regions = Counter(region for follower in self._followers[key] if (region := where[follower]))
-            if not regions:
-                continue
-            where[key] = max(regions, key=lambda region: (regions[region], region))
-            if len(regions) > 1:
-                self._mixed += self._followers[key]
+    def _cheapest(self) -> Cheapest:
+        """Of the Regions that are known when the first task has a choice: of all reads."""
+        situation = self._situation
+        regions = {region for region in self._where.values() if region}
+        if situation.client_region in situation.alive:
+            regions.add(situation.client_region)
+        consumers = Counter(chain.from_iterable(node.dependencies for node in self._graph.values()))
+        consumers.update(self._delivered)
+        return Cheapest(regions, self._where, lambda key: self._sizes.of(key, self._graph), consumers)
 
     def plan(self, reads: Reads) -> Plan:
         """Return the outcome, with what crosses more than once taken there once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from dask._task_spec import Alias, DataNode, GraphNode, Task
@@ -30,11 +30,14 @@ class Reads:
         Key of each task that reads or writes to the marks of the data.
     torn
         Tasks that read several Regions and cannot be taken apart; the guard on the worker refuses.
+    names
+        What was taken apart: key to the name that the task had, and the key of the task around it.
     """
 
     graph: dict[Key, GraphNode]
     markers: Mapping[Key, _Markers]
     torn: tuple[Key, ...]
+    names: Mapping[Key, tuple[Key, Key]] = field(default_factory=dict)
 
     def share(self, key: Key) -> float | None:
         """Return an even share of the data that a task reads with others, in bytes; None of no read."""
@@ -81,19 +84,21 @@ def find_reads(graph: dict[Key, GraphNode]) -> Reads:
     if not pending:
         return Reads(graph, found, ())
     torn: list[Key] = []
+    names: dict[Key, tuple[Key, Key]] = {}
     tasks = dict(graph)
     while pending:
         key = pending.pop()
         parts = unfuse(tasks[key])
-        if not parts:
+        if parts is None:
             torn.append(key)
             continue
-        tasks.update(parts)
-        markers, more = _find(parts, tasks, memo)
+        tasks.update(parts.tasks)
+        names |= {part: (name, key) for part, name in parts.names.items()}
+        markers, more = _find(parts.tasks, tasks, memo)
         del found[key]
         found |= markers
         pending += more
-    return Reads(tasks, found, tuple(torn))
+    return Reads(tasks, found, tuple(torn), names)
 
 
 def _find(

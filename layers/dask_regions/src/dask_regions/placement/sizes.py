@@ -17,6 +17,9 @@ __all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
 #: Bytes of a result about which nothing is known, and of a task that only holds an array to read.
 UNKNOWN = 1000.0
 
+# Of tasks that Dask adds to put a collection's results together (dask/_expr.py:1348).
+_FINALIZE = "finalize-"
+
 #: Arrays in the intermediate results of reductions, which are dicts or tuples: mean keeps sum and count,
 #: moments keep count, total and moment (dask/array/reductions.py).
 _INTERMEDIATES = {
@@ -103,17 +106,21 @@ class Sizes:
         Bytes of a key that the scheduler has, or None.
     read
         Bytes that a task reads, as far as nothing better is known of its result, or None.
+    names
+        Tasks that were taken out of fused ones: key to its name there, and the key of that task.
     """
 
     blocks: Mapping[str, Blocks] = field(default_factory=dict)
     known: Callable[[Key], float | None] = lambda _: None
     read: Callable[[Key], float | None] = lambda _: None
+    names: Mapping[Key, tuple[Key, Key]] = field(default_factory=dict)
     _found: dict[Key, float] = field(default_factory=dict)
 
     def of(self, key: Key, graph: Mapping[Key, GraphNode]) -> float:
-        """Estimate the bytes of one result: from its layer, else as large as its largest input.
+        """Estimate the bytes of one result.
 
-        The latter is too much for what is reduced outside a layer, by the same factor in each Region.
+        From its layer; else, where it puts results together for the client, the sum of its inputs; else
+        as large as its largest input, which is too much for a reduction, in each Region alike.
         """
         found = self._found
         stack = [key]
@@ -128,7 +135,8 @@ class Sizes:
                 if missing := [dependency for dependency in inputs if dependency not in found]:
                     stack += missing
                     continue
-                own = max((found[dependency] for dependency in inputs), default=UNKNOWN)
+                together = sum if str(top).startswith(_FINALIZE) else max
+                own = together([found[dependency] for dependency in inputs] or [UNKNOWN])
             found[top] = own
             stack.pop()
         return found[key]
@@ -138,21 +146,33 @@ class Sizes:
             return self.known(key) or UNKNOWN
         if isinstance(node, DataNode):
             return float(getattr(node.value, "nbytes", 0) or UNKNOWN) if _is_loaded(node.value) else UNKNOWN
-        own = self.of_block(key, key)
+        own = self.of_block(*self.names.get(key, (key, key)))
         if own is None and isinstance(node, Task) and node.func is _execute_subgraph:
-            own = self.of_block(node.args[1], key)
+            own = self._of_fused(node, key)
         return self.read(key) if own is None else own
+
+    def _of_fused(self, node: Task, key: Key) -> float | None:
+        inner, result = node.args[0], node.args[1]
+        own = self.of_block(result, key)
+        if own is None:
+            # A finalization is fused with what makes its only input.
+            within = [self.of_block(name, key) for name in inner[result].dependencies if name in inner]
+            own = sum(filter(None, within)) or None
+        return own
 
     def of_block(self, name: Key, outer: Key) -> float | None:
         """Return the bytes of a block by its key, or None where its layer does not tell.
 
-        Inside a fused layer, whose blocks share one subgraph, keys are names: the index is that of the
-        task around it, ``outer``.
+        Inside a fused layer, whose blocks share one subgraph, keys are ``<layer>_.<axis>_.<axis>`` or just
+        the layer's name: the index is taken from that of the task around it, ``outer``.
         """
         if isinstance(name, tuple):
             layer, *index = name
         else:
-            layer, index = name, list(outer[1:]) if isinstance(outer, tuple) else []
+            around = outer[1:] if isinstance(outer, tuple) else ()
+            layer, *axes = str(name).split("_.")
+            index = [around[int(axis)] for axis in axes if axis.isdigit() and int(axis) < len(around)]
+            index = index if axes else list(around)
         blocks = self.blocks.get(str(layer))
         return None if blocks is None else blocks.nbytes(tuple(index))
 

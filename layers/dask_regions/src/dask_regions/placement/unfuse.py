@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef, _execute_subgraph
 from dask.typing import Key
 
-__all__ = ["unfuse"]
+__all__ = ["Parts", "unfuse"]
 
 
-def unfuse(task: GraphNode) -> dict[Key, GraphNode]:
-    """Return the tasks that a fused task is made of; the last result keeps its key.
+class Parts(NamedTuple):
+    """What a fused task was made of: the tasks, and the names that they had inside it."""
 
-    Returns
-    -------
-    dict
-        Empty where the task is not fused.
+    tasks: dict[Key, GraphNode]
+    names: dict[Key, Key]
+
+
+def unfuse(task: GraphNode) -> Parts | None:
+    """Return the tasks that a fused task is made of; the last result keeps its key. None of others.
 
     Notes
     -----
@@ -26,12 +28,13 @@ def unfuse(task: GraphNode) -> dict[Key, GraphNode]:
     block's name and index.
     """
     if not isinstance(task, Task) or task.func is not _execute_subgraph:
-        return {}
+        return None
     inner, result, names, *inputs = task.args
     subs: dict[Key, Any] = dict(zip(names, map(_input, inputs), strict=True))
     subs |= {key: _new_key(key, number, task.key) for number, key in enumerate(inner)}
     subs[result] = task.key
-    return {subs[key]: _moved(node, subs, subs[key]) for key, node in inner.items()}
+    parts = {subs[key]: _moved(node, subs, subs[key]) for key, node in inner.items()}
+    return Parts(parts, {subs[key]: key for key in inner})
 
 
 def _input(value: Any) -> Any:
