@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import dask.config
 
-from dask_regions.placement import TASK_BASED, publish
+from dask_regions.placement import (
+    TASK_BASED,
+    links,
+    locality,
+    materialize,
+    publish,
+    queueing,
+    shuffle,
+    timeouts,
+    watch,
+)
 from dask_regions.placement.plugin import PlacementPlugin
 from dask_regions.settings import Settings
 
@@ -24,7 +34,16 @@ def dask_setup(scheduler: Scheduler) -> None:
     """
     settings = Settings.from_environment()
     dask.config.set(TASK_BASED)
+    timeouts.set_defaults()
+    timeouts.apply_to_scheduler(scheduler)
     # The scheduler has read its configuration before preload modules run.
     scheduler.no_workers_timeout = settings.no_workers_timeout
-    scheduler.add_plugin(PlacementPlugin(scheduler, settings.aws_region))
+    plugin = PlacementPlugin(scheduler, settings.aws_region)
+    scheduler.add_plugin(plugin)
+    materialize.install(scheduler, plugin.client_region)
+    watch.install(scheduler, plugin.move)
+    links.install(scheduler)
+    queueing.install(scheduler)
+    locality.install(scheduler)
+    shuffle.install(scheduler)
     publish.start(scheduler)

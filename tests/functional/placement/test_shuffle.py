@@ -1,0 +1,132 @@
+"""P2P rechunk and shuffle keep to the Region of their data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import dask.array as da
+import dask.config
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
+
+from dask_regions.placement import locality, queueing, shuffle
+from dask_regions.placement.plan import region_of_worker
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
+
+WEST, EAST = "us-west-2", "us-east-1"
+VALUES = np.arange(96.0 * 96).reshape(96, 96)
+
+
+class Bind(SchedulerPlugin):
+    """Bind the tasks of arriving graphs to the west, and count what P2P was handed."""
+
+    name = "bind"
+
+    def __init__(self) -> None:
+        self.restrictions: dict[str, float] = {f"region-{WEST}": 0}
+        self.transferred = 0
+
+    def update_graph(self, scheduler: Scheduler, *, tasks: list[Any], **_: Any) -> None:
+        for key in tasks:
+            scheduler.tasks[key].resource_restrictions = self.restrictions
+
+    def transition(self, key: Any, start: str, finish: str, *_: Any, **__: Any) -> None:
+        if finish == "memory" and "-transfer-" in str(key):
+            self.transferred += 1
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[Scheduler]:
+    address: dict[str, Any] = {"port": 0, "dashboard_address": ":0", "host": "127.0.0.1"}
+    async with Scheduler(validate=True, **address) as scheduler:
+        queueing.install(scheduler)
+        locality.install(scheduler)
+        shuffle.install(scheduler)
+        scheduler.add_plugin(Bind())
+        yield scheduler
+        scheduler.validate_state()
+
+
+@pytest.fixture
+async def workers(scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                Worker(scheduler.address, nthreads=1, resources={f"region-{region}": 1.0}, host="127.0.0.1")
+            )
+            for region in (WEST, WEST, WEST, EAST)
+        ]
+
+
+@pytest.fixture
+async def client(scheduler: Scheduler, workers: list[Worker]) -> AsyncIterator[Client]:
+    async with Client(scheduler.address, asynchronous=True) as client:
+        yield client
+
+
+def bind(scheduler: Scheduler) -> Bind:
+    plugin = scheduler.plugins["bind"]
+    assert isinstance(plugin, Bind)
+    return plugin
+
+
+async def holders(client: Client, scheduler: Scheduler, collection: Any) -> set[str | None]:
+    found = await client.who_has(collection)
+    return {region_of_worker(scheduler.workers[worker]) for workers in found.values() for worker in workers}
+
+
+def rechunk(array: da.Array) -> da.Array:
+    # Dask would concatenate blocks as small as these first.
+    with dask.config.set({"array.chunk-size": "1 kiB"}):
+        rechunked: da.Array = array.rechunk((96, 8), method="p2p")
+    return rechunked
+
+
+async def test_a_p2p_rechunk_stays_in_its_region(client: Client, scheduler: Scheduler) -> None:
+    array = client.persist(rechunk(da.from_array(VALUES, chunks=(8, 96))))
+    await wait(array)
+    assert bind(scheduler).transferred, "it was P2P"
+    assert await holders(client, scheduler, array) == {WEST}
+    np.testing.assert_array_equal(await client.compute(array), VALUES)
+
+
+async def test_a_p2p_shuffle_stays_in_its_region(client: Client, scheduler: Scheduler) -> None:
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
+    frame = pd.DataFrame({"key": np.arange(400) % 17, "value": np.arange(400.0)})
+    with dask.config.set({"dataframe.shuffle.method": "p2p"}):
+        shuffled = client.persist(dd.from_pandas(frame, npartitions=8).shuffle("key"))
+        await wait(shuffled)
+        assert bind(scheduler).transferred, "it was P2P"
+        assert await holders(client, scheduler, shuffled) == {WEST}
+        pd.testing.assert_frame_equal((await client.compute(shuffled)).sort_index(), frame)
+
+
+def gated(block: Any, block_info: Any = None) -> Any:
+    if block_info[0]["chunk-location"][0] >= 9:
+        Event("p2p").wait(60)
+    return block
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_a_worker_that_leaves_in_the_middle_does_not_change_the_answer(
+    client: Client, scheduler: Scheduler, workers: list[Worker]
+) -> None:
+    blocks = da.from_array(VALUES, chunks=(8, 96)).map_blocks(gated, dtype=float)
+    rechunked = client.persist(rechunk(blocks))
+    async with asyncio.timeout(60):
+        # The run has started: its outputs have their workers, of which one now goes.
+        while bind(scheduler).transferred < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    [run] = scheduler.extensions["shuffle"].active_shuffles.values()
+    outputs = set(run.run_spec.worker_for.values())
+    assert outputs == {worker.address for worker in workers[:3]}
+    await scheduler.remove_worker(workers[0].address, stimulus_id="test")
+    await Event("p2p", client=client).set()
+    np.testing.assert_array_equal(await client.compute(rechunked), VALUES)
+    assert await holders(client, scheduler, rechunked) == {WEST}
