@@ -11,6 +11,7 @@ import pytest
 
 from dask_regions.client import prices
 from dask_regions.client.transfers import Transfers, transfers
+from dask_regions.errors import RequestError
 from dask_regions.placement.plugin import PlacementPlugin
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
@@ -20,8 +21,11 @@ class FakeClient:
     """Runs functions on fake workers and a fake scheduler."""
 
     def __init__(self, **workers: str) -> None:
-        self.plugin = PlacementPlugin(SimpleNamespace(), CLIENT)  # type: ignore[arg-type]
+        task = SimpleNamespace(key="x", resource_restrictions=None)
+        scheduler: Any = SimpleNamespace(tasks={"x": task, "y": task})
+        self.plugin = PlacementPlugin(scheduler, CLIENT)
         self.workers: dict[str, Any] = {}
+        self.clients = {"Client-1234": None}
         for address, region in workers.items():
             self.join(address, region)
 
@@ -44,7 +48,8 @@ class FakeClient:
             self.workers[target].transfer_incoming_log.append(entry)
 
     def run_on_scheduler(self, function: Any) -> Any:
-        return function(SimpleNamespace(plugins={PlacementPlugin.name: self.plugin}))
+        plugins = {PlacementPlugin.name: self.plugin}
+        return function(SimpleNamespace(plugins=plugins, clients=self.clients))
 
     def run(self, function: Any, *arguments: Any, on_error: str) -> dict[str, Any]:
         found = {
@@ -135,19 +140,46 @@ def test_the_price_table_can_be_replaced(client: Any) -> None:
     assert moved.dollars == pytest.approx(1.0)
 
 
-def test_a_pair_without_price_has_the_default() -> None:
-    assert prices.dollars({("ap-south-1", WEST): 10**9}) == pytest.approx(prices.DEFAULT_PRICE)
+def test_prices_that_were_assumed_are_told(client: Any) -> None:
+    with transfers(client) as moved:
+        client.join("s1", "ap-south-1")
+        client.send("s1", "w1", 10**9, 1.0)
+        client.send("w1", "s1", 10**9, 1.0)
+    assert moved.dollars == pytest.approx(0.08)
+    assert "Price assumed ($0.040 per GB) for ap-south-1 to us-west-2; set it with prices=" in str(moved)
+
+
+def test_wrong_prices_are_refused_before_the_block_runs(client: Any) -> None:
+    with pytest.raises(RequestError, match="no price of a pair"), transfers(client, prices={WEST: 1}):  # type: ignore[dict-item]
+        pytest.fail("it ran")
+
+
+def test_what_a_client_scatters_came_from_the_client_region(client: Any) -> None:
+    with transfers(client) as moved:
+        client.workers["w1"].transfer_incoming_log.append({"who": None, "total": 9, "stop": 1.0})
+    assert moved.between == {(CLIENT, WEST): 9}
+
+
+def test_a_client_inside_a_task_is_noted(client: Any) -> None:
+    client.clients = {"Client-worker-1234": None}
+    with transfers(client) as moved:
+        pass
+    assert moved.notes == [
+        "A task used a client of its own; what it gathered or scattered counts as the client Region's "
+        "(eu-west-2)."
+    ]
 
 
 def test_the_report_reads_well() -> None:
     moved = Transfers({(WEST, CLIENT): 1_500_000, (WEST, WEST): 20}, {WEST: 12}, notes=["<one> note"])
     assert str(moved) == (
-        "from       to             bytes\n"
-        "us-west-2  eu-west-2  1,500,000\n"
-        "us-west-2  us-west-2         20\n"
-        f"1,500,000 bytes left a Region: about $0.000060 (estimate, {prices.PRICES_DATE}).\n"
+        "from       to           bytes           cost\n"
+        "us-west-2  eu-west-2  1.50 MB  under $0.0001\n"
+        "us-west-2  us-west-2     20 B             $0\n"
+        f"1.50 MB left a Region; cost: under $0.0001 (estimate from list prices of {prices.PRICES_DATE}).\n"
         "Tasks: 12 in us-west-2.\n"
         "<one> note"
     )
-    assert "<td>1,500,000</td>" in moved._repr_html_()
+    assert "<td>1.50 MB</td>" in moved._repr_html_()
+    assert "<svg" in moved._repr_html_()
     assert "&lt;one&gt; note" in moved._repr_html_()

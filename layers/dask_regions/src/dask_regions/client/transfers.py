@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dask_regions.client.prices import PRICES, PRICES_DATE, dollars
+from dask_regions.client.picture import picture
+from dask_regions.client.prices import (
+    PRICES,
+    PRICES_NOTE,
+    Prices,
+    dollars,
+    prices_in_use,
+    told_assumptions,
+)
+from dask_regions.client.text import html_paragraphs, html_table, money, size, table
 from dask_regions.placement.plugin import Records, records
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.scheduler import Scheduler
     from distributed.worker import Worker
 
 __all__ = ["Transfers", "transfers"]
@@ -46,7 +55,7 @@ class Transfers:
     tasks: dict[str, int] = field(default_factory=dict)
     reads: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    prices: Mapping[tuple[str, str], float] = field(default_factory=lambda: PRICES, repr=False)
+    prices: Prices = field(default_factory=lambda: PRICES, repr=False)
 
     @property
     def crossed(self) -> int:
@@ -59,35 +68,33 @@ class Transfers:
         return dollars(self.between, self.prices)
 
     def __str__(self) -> str:
-        rows = self._rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            f"{source:<{widths[0]}}  {target:<{widths[1]}}  {nbytes:>{widths[2]}}".rstrip()
-            for source, target, nbytes in rows
-        ]
-        return "\n".join([*lines, *self._sentences()])
+        return "\n".join([*table(self._rows()), *self._sentences()])
 
     def _repr_html_(self) -> str:
-        head, *rows = ([html.escape(cell) for cell in row] for row in self._rows())
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        header = "".join(f"<th>{cell}</th>" for cell in head)
-        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._sentences())
-        return f"<table><tr>{header}</tr>{body}</table>{sentences}"
+        drawn = picture(
+            self.between,
+            beneath={region: f"{count:,} tasks" for region, count in self.tasks.items()},
+            label=lambda pair, nbytes: f"{size(nbytes)}\n{money(dollars({pair: nbytes}, self.prices))}",
+            title="What crossed between Regions",
+        )
+        return drawn + html_table(self._rows()) + html_paragraphs(self._sentences())
 
-    def _rows(self) -> list[tuple[str, str, str]]:
-        rows = [(*pair, f"{nbytes:,}") for pair, nbytes in sorted(self.between.items())]
-        return [("from", "to", "bytes"), *rows]
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = [
+            (*pair, size(nbytes), money(dollars({pair: nbytes}, self.prices)))
+            for pair, nbytes in sorted(self.between.items())
+        ]
+        return [("from", "to", "bytes", "cost"), *rows]
 
     def _sentences(self) -> list[str]:
-        cost = f"{self.crossed:,} bytes left a Region: about ${self.dollars:.6f} (estimate, {PRICES_DATE})."
+        cost = f"{size(self.crossed)} left a Region; cost: {money(self.dollars)} ({PRICES_NOTE})."
         ran = ", ".join(f"{count:,} in {region}" for region, count in sorted(self.tasks.items()))
-        return [cost, f"Tasks: {ran or 'none'}.", *self.notes]
+        assumptions = told_assumptions(self.between, self.prices)
+        return [cost, f"Tasks: {ran or 'none'}.", *assumptions, *self.notes]
 
 
 @contextmanager
-def transfers(
-    client: Client | None = None, *, prices: Mapping[tuple[str, str], float] = PRICES
-) -> Iterator[Transfers]:
+def transfers(client: Client | None = None, *, prices: Prices | None = None) -> Iterator[Transfers]:
     """Meter the bytes that move between Regions while a block runs.
 
     Parameters
@@ -95,7 +102,9 @@ def transfers(
     client
         From :func:`dask_regions.connect`; the default client where absent.
     prices
-        US dollars per GB by (sending Region, receiving Region).
+        US dollars per GB by (sending Region, receiving Region or ``"*"``); by default the table in Dask's
+        configuration (:data:`~dask_regions.client.prices.PRICES_KEY`), else that of
+        :data:`~dask_regions.client.prices.PRICES`.
 
     Yields
     ------
@@ -105,12 +114,17 @@ def transfers(
     Raises
     ------
     ConfigurationError
-        Where the scheduler was started without placement.
+        Where the scheduler was started without placement, or the configured prices are wrong.
+    RequestError
+        Where ``prices`` is no table of prices.
 
     Notes
     -----
-    Counted are results of tasks, in bytes on the wire (``transfer_outgoing_log`` of the workers that
-    send). Not counted: graphs and messages of the scheduler, 1-2 kB a task.
+    Counted are results of tasks and shards of P2P shuffles, in bytes on the wire (shards of more than
+    64 kB in bytes of their arrays), from the ``transfer_outgoing_log`` of the workers that send, and
+    data that a client scatters. Not counted: graphs with the values that are embedded in them, messages
+    of the scheduler (1-2 kB a task), and calls of actors. Data that a client inside a task gathers
+    counts as received in the client Region; ``notes`` says so.
 
     Examples
     --------
@@ -123,7 +137,7 @@ def transfers(
         from distributed import default_client
 
         client = default_client()
-    report = Transfers(prices=prices)
+    report = Transfers(prices=prices_in_use(prices))
     before: Records = client.run_on_scheduler(records)
     marks: dict[str, Any] = client.run(_newest, on_error="ignore")
     try:
@@ -132,6 +146,16 @@ def transfers(
         logs: dict[str, _Log] = client.run(_since, marks, on_error="ignore")
         after: Records = client.run_on_scheduler(records)
         _fill(report, before, after, marks, logs)
+        if client.run_on_scheduler(_clients_inside):
+            report.notes.append(
+                "A task used a client of its own; what it gathered or scattered counts as the client "
+                f"Region's ({after.client_region})."
+            )
+
+
+def _clients_inside(dask_scheduler: Scheduler) -> bool:
+    """Return whether tasks have clients of their own (get_client, worker_client)."""
+    return any("-worker-" in client for client in dask_scheduler.clients)
 
 
 @dataclass(frozen=True)
@@ -184,8 +208,9 @@ def _fill(
         for other, nbytes in log.sent:
             between[here, client_region if other is None else regions.get(other, client_region)] += nbytes
         for other, nbytes in log.received:
-            # Who sent it is gone, and its own log with it.
-            if other is not None and other not in logs:
+            if other is None:  # scattered by a client
+                between[client_region, here] += nbytes
+            elif other not in logs:  # who sent it is gone, and its own log with it
                 between[regions.get(other, client_region), here] += nbytes
     report.between = dict(between)
     report.tasks = dict(Counter(after.tasks) - Counter(before.tasks))
