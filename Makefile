@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test check format clean
+.PHONY: help demo local test test-faults check format bench-wan clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,9 @@ local: .venv/demo ## run the whole system on this machine until Ctrl-C
 
 test: .venv/all ## set up and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+test-faults: .venv/all ## kill workers and pools during every workload (half an hour)
+	$(BIN)/pytest -m faults $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs
 	$(BIN)/ruff check
@@ -40,6 +43,9 @@ check: .venv/all ## the static part of what CI runs
 format: .venv/all ## put the code into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench-wan: .venv/all ## measure crossings and makespans against peers (root)
+	$(BIN)/python -m benchmarks.wan $(ARGS)
 
 clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam
