@@ -212,3 +212,13 @@ def test_graphs_deeper_than_the_stack_are_planned() -> None:
 
 def test_an_empty_graph_is_planned() -> None:
     assert homes() == {}
+
+
+def test_what_is_written_elsewhere_is_reduced_before_it_crosses() -> None:
+    parts = task("left", reads=array(WEST)), task("right", reads=array(WEST))
+    mean = Task("mean", np.mean, TaskRef("left"), TaskRef("right"))
+    write = Task("write", np.copyto, array(EAST), TaskRef("mean"))
+    found = plan(*parts, GraphNode.fuse(mean, write))
+    (reduced,) = found.graph["write"].dependencies
+    assert (found.homes["write"], found.homes[reduced]) == (EAST, WEST)
+    assert list(found.crossings()) == [(reduced, WEST, EAST)]

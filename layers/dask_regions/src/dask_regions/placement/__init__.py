@@ -11,10 +11,7 @@ from collections.abc import Mapping
 
 __all__ = ["TASK_BASED"]
 
-#: Dask configuration of client, scheduler and workers. P2P shuffles hand their output to every
-#: worker, or to the *barrier's* worker restrictions (distributed/shuffle/_scheduler_plugin.py:279),
-#: and ignore resources: a rechunk inside one Region hangs.
-TASK_BASED: Mapping[str, str] = {
-    "array.rechunk.method": "tasks",
-    "dataframe.shuffle.method": "tasks",
-}
+#: Dask configuration of client, scheduler and workers. P2P hands all output to the workers of one Region
+#: (:mod:`~dask_regions.placement.shuffle`). Where an array's data come from several, the scheduler replaces
+#: its rechunk; a DataFrame's shuffle cannot be replaced there: its keys would change.
+TASK_BASED: Mapping[str, str] = {"dataframe.shuffle.method": "tasks"}

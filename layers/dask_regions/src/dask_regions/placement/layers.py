@@ -8,16 +8,17 @@ inside it, and what crosses would be its input.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from dask._expr import Expr
 from dask._task_spec import TaskRef
 from dask.blockwise import Blockwise
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, Layer
 from dask.typing import Key
 
 from dask_regions.names import REGION_ANNOTATION
 from dask_regions.placement.payload import Memo, find_markers
+from dask_regions.placement.shuffle import replace_p2p
 from dask_regions.placement.sizes import Blocks, layer_blocks
 
 __all__ = ["annotate_layers", "graphs_of", "pins"]
@@ -49,7 +50,8 @@ def annotate_layers(graph: HighLevelGraph, where_is: WhereIs) -> dict[str, Block
     Parameters
     ----------
     graph
-        Changed: the annotation ``region`` of its layers becomes a tuple of Regions.
+        Changed: the annotation ``region`` of its layers becomes a tuple of Regions, and P2P rechunks of
+        data of several become task-based ones.
     where_is
         Tells the Region of futures that the graph holds.
     """
@@ -66,6 +68,9 @@ def annotate_layers(graph: HighLevelGraph, where_is: WhereIs) -> dict[str, Block
         )
         if regions[name]:
             layer.annotations = {**(layer.annotations or {}), REGION_ANNOTATION: tuple(sorted(regions[name]))}
+    # P2P hands all of its output to the workers of one Region.
+    replaced = replace_p2p(graph, lambda name: len(regions.get(name, ())) > 1)
+    cast("dict[str, Layer]", graph.layers).update(replaced.layers)
     return blocks
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from dask.tokenize import normalize_token
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from dask_regions.errors import WrongRegionError
 from dask_regions.settings import Settings
 
-__all__ = ["RegionArray", "check_region", "enter_region", "lazy_token", "mark", "process_region"]
+__all__ = [
+    "RegionArray",
+    "check_region",
+    "enter_region",
+    "lazy_array",
+    "lazy_token",
+    "mark",
+    "process_region",
+]
 
 #: Coordinates up to this size (bytes) travel with the dataset; larger ones stay lazy.
 SMALL_COORDINATE = 1_000_000
@@ -33,8 +44,8 @@ def process_region() -> str | None:
     return _entered
 
 
-def check_region(region: str, what: str) -> None:
-    """Refuse to read data of another Region than this process is in.
+def check_region(region: str, what: str, verb: str = "read") -> None:
+    """Refuse to read (or what ``verb`` says) data of another Region than this process is in.
 
     Raises
     ------
@@ -44,49 +55,77 @@ def check_region(region: str, what: str) -> None:
     """
     if _entered != region:
         here = _entered or f"{Settings.from_environment().aws_region or 'unknown'} (not a pool's worker)"
-        raise WrongRegionError(region, here, what)
+        raise WrongRegionError(region, here, what, verb)
 
 
 class RegionArray(BackendArray):
-    """A lazy array of an xarray backend whose values are read in one Region only.
+    """A lazy array of an xarray backend whose values are read in the Regions that hold it only.
 
     Parameters
     ----------
     inner
         The backend's lazy array, e.g. of ``xr.open_dataset(..., chunks=None, cache=False)``.
     region
-        Region that holds the data; the scheduler's plugin finds it as ``__dask_region__``.
+        Region that holds the data.
     what
         Names the array in errors: ``<path>, variable <name>``.
     token
         Changes when the data change.
+    content
+        Equal in Regions that hold the same data; empty where nothing is known about it.
+
+    Attributes
+    ----------
+    __dask_region__
+        Where the scheduler finds the Region; a tuple, preferred Region first, after :meth:`with_replica`.
     """
 
-    def __init__(self, inner: Any, *, region: str, what: str, token: str) -> None:
+    def __init__(self, inner: Any, *, region: str, what: str, token: str, content: str = "") -> None:
         self.shape = tuple(inner.shape)
         self.dtype = np.dtype(inner.dtype)
         self.nbytes = math.prod(self.shape) * self.dtype.itemsize
-        self.__dask_region__ = region
-        self._inner = inner
-        self._what = what
+        self.content = content
+        self.__dask_region__: str | tuple[str, ...] = region
+        self._copies = {region: (inner, what)}
         self._token = token
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The Regions that hold the data, the preferred one first."""
+        return tuple(self._copies)
+
+    def with_replica(self, other: RegionArray) -> RegionArray:
+        """Return one array for both, read in whichever Region the process is in; this one is preferred."""
+        both = copy(self)
+        both._copies = self._copies | other._copies
+        both._token = tokenize(self._token, other._token)
+        both.__dask_region__ = both.regions
+        return both
+
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        """Read, after checking that this process is in the array's Region."""
-        check_region(self.__dask_region__, self._what)
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+        """Read, after checking that this process is in a Region of the array."""
+        here = process_region()
+        holder = here if here in self._copies else " or ".join(self._copies)
+        check_region(holder, self._what)
+        read = partial(_read, self._copies[holder][0])
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, read)
 
-    def _read(self, key: tuple[Any, ...]) -> Any:
-        return indexing.apply_indexer(self._inner, indexing.OuterIndexer(key)).get_duck_array()
+    @property
+    def _what(self) -> str:
+        return next(iter(self._copies.values()))[1]
 
-    def __dask_tokenize__(self) -> tuple[str, str, str]:
-        return (self.__dask_region__, self._what, self._token)
+    def __dask_tokenize__(self) -> tuple[tuple[str, ...], str, str]:
+        return (self.regions, self._what, self._token)
 
     def __repr__(self) -> str:
-        return f"<RegionArray {self._what} in {self.__dask_region__}: {self.dtype}{list(self.shape)}>"
+        return f"<RegionArray {self._what} in {' and '.join(self._copies)}: {self.dtype}{list(self.shape)}>"
 
 
-def mark(dataset: xr.Dataset, *, region: str, path: str, token: str) -> xr.Dataset:
+def _read(inner: Any, key: tuple[Any, ...]) -> Any:
+    return indexing.apply_indexer(inner, indexing.OuterIndexer(key)).get_duck_array()
+
+
+def mark(dataset: xr.Dataset, *, region: str, path: str, token: str, content: str = "") -> xr.Dataset:
     """Load the small coordinates of a lazily opened dataset and mark everything else.
 
     Parameters
@@ -97,6 +136,8 @@ def mark(dataset: xr.Dataset, *, region: str, path: str, token: str) -> xr.Datas
         Where it was opened.
     token
         Changes when the data change, e.g. size and time of modification.
+    content
+        Equal in Regions that hold the same data, e.g. the size alone.
 
     Returns
     -------
@@ -111,7 +152,9 @@ def mark(dataset: xr.Dataset, *, region: str, path: str, token: str) -> xr.Datas
             variables[name] = variable.load()
             continue
         # The only way to a variable's lazy array: `Variable.data` would read it.
-        array = RegionArray(variable._data, region=region, what=f"{path}, variable {name}", token=token)
+        array = RegionArray(
+            variable._data, region=region, what=f"{path}, variable {name}", token=token, content=content
+        )
         lazy = indexing.LazilyIndexedArray(array)
         variables[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding)
     coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
@@ -123,7 +166,23 @@ def mark(dataset: xr.Dataset, *, region: str, path: str, token: str) -> xr.Datas
 
 def lazy_token(variable: xr.Variable) -> str | None:
     """Return the token of a marked, unread variable; None where its values are loaded or in Dask."""
+    array = lazy_array(variable)
+    return None if array is None else tokenize(array)
+
+
+def lazy_array(variable: xr.Variable) -> RegionArray | None:
+    """Return the marked array of an unread variable; None where its values are loaded or in Dask."""
     lazy = variable._data
     if isinstance(lazy, indexing.LazilyIndexedArray) and isinstance(lazy.array, RegionArray):
-        return tokenize(lazy.array)
+        return lazy.array
     return None
+
+
+@normalize_token.register(xr.Variable)  # type: ignore[untyped-decorator]
+def _without_reading(variable: xr.Variable) -> Any:
+    """Let Dask name tasks that are given an unread array; xarray's own way reads it in the notebook."""
+    array = lazy_array(variable)
+    if array is None:
+        return variable.__dask_tokenize__()
+    lazy: Any = variable._data
+    return normalize_token((type(variable), variable.dims, array, lazy.key.tuple, variable.attrs or None))

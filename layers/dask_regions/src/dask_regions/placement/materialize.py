@@ -20,6 +20,7 @@ from dask_regions.names import region_of_resource
 from dask_regions.placement.layers import annotate_layers, graphs_of, pins
 from dask_regions.placement.plan import Plan, Situation, make_plan, region_of_task, region_of_worker
 from dask_regions.placement.sizes import Blocks
+from dask_regions.placement.unfuse import unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -112,7 +113,8 @@ def plan_expression(
         if region
     }
     pinned |= pins(annotations)
-    return make_plan(graph, wanted, now, blocks=blocks, pins=pinned), annotations
+    wanted = list(wanted)
+    return make_plan(unwrap(graph, wanted), wanted, now, blocks=blocks, pins=pinned), annotations
 
 
 _stock: Callable[..., Any] = distributed.scheduler._materialize_graph

@@ -22,8 +22,9 @@ from dask.typing import Key
 
 from dask_regions.names import region_of_resource
 from dask_regions.placement.cheapest import OPEN, Cheapest, most_common
-from dask_regions.placement.reads import Reads, find_reads
+from dask_regions.placement.reads import Reads, find_reads, take_apart
 from dask_regions.placement.sizes import Blocks, Sizes
+from dask_regions.placement.unfuse import unfuse
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
@@ -140,21 +141,35 @@ def make_plan(
     Linear in tasks and dependencies. Delivered are wanted results other than blocks of a collection:
     those of ``persist`` stay on their workers.
     """
-    reads = find_reads(graph)
-    sizes = Sizes(blocks or {}, situation.nbytes, reads.share, reads.names)
-    planner = _Planner(reads.graph, frozenset(wanted), situation, sizes)
+    planner = _place(find_reads(graph), wanted, situation, blocks or {}, pins or {})
+    across = planner.fused_across()
+    if across:
+        # What a write in one Region was fused with is computed where its data are.
+        reads = take_apart(planner.reads, across)
+        planner = _place(reads, wanted, situation, blocks or {}, pins or {})
+    planner.decide()
+    return planner.plan()
+
+
+def _place(
+    reads: Reads,
+    wanted: Iterable[Key],
+    situation: Situation,
+    blocks: Mapping[str, Blocks],
+    pins: Mapping[Key, str],
+) -> _Planner:
+    sizes = Sizes(blocks, situation.nbytes, reads.share, reads.names)
+    planner = _Planner(reads, frozenset(wanted), situation, sizes)
     located = planner.locate()
     if located or reads.markers or pins:
-        planner.place({**(pins or {}), **reads.choose(situation.alive, situation.client_region)})
-        planner.decide()
-    return planner.plan(reads)
+        planner.place({**pins, **reads.choose(situation.alive, situation.client_region)})
+    return planner
 
 
 class _Planner:
-    def __init__(
-        self, graph: dict[Key, GraphNode], wanted: frozenset[Key], situation: Situation, sizes: Sizes
-    ) -> None:
-        self._graph = graph
+    def __init__(self, reads: Reads, wanted: frozenset[Key], situation: Situation, sizes: Sizes) -> None:
+        self.reads = reads
+        graph = self._graph = reads.graph
         self._situation = situation
         self._sizes = sizes
         self._wanted = wanted
@@ -225,6 +240,10 @@ class _Planner:
         if regions:
             self._cheapest.add(key, inputs)
 
+    def fused_across(self) -> list[Key]:
+        """Return the fused tasks that read or write in one Region and have inputs of another."""
+        return [key for key in self._mixed if unfuse(self._graph[key])]
+
     def decide(self) -> None:
         """Place what is undecided, the last tasks first: each where the fewest bytes cross."""
         where = self._where
@@ -254,7 +273,7 @@ class _Planner:
         consumers.update(self._delivered)
         return Cheapest(regions, self._where, lambda key: self._sizes.of(key, self._graph), consumers)
 
-    def plan(self, reads: Reads) -> Plan:
+    def plan(self) -> Plan:
         """Return the outcome, with what crosses more than once taken there once."""
         located = {key: self._where.pop(key, None) for key in self._outside}
         homes = self._where
@@ -266,7 +285,7 @@ class _Planner:
             homes[key] = region
             for consumer in consumers:
                 graph[consumer] = graph[consumer].substitute({dependency: key})
-        return Plan(graph, homes, reads, _requested(self._wanted), self._sizes, located)
+        return Plan(graph, homes, self.reads, _requested(self._wanted), self._sizes, located)
 
     def _transfers(self, located: Mapping[Key, str | None]) -> dict[tuple[Key, str], list[Key]]:
         """Return what more than one task of another Region needs: (key, Region) to these tasks."""

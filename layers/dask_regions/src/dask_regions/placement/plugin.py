@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dask.typing import Key
     from distributed.scheduler import Scheduler, TaskState
 
-__all__ = ["PlacementPlugin", "Records", "records"]
+__all__ = ["PlacementPlugin", "Records", "plugin_of", "records"]
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,8 @@ class PlacementPlugin(SchedulerPlugin):
         # `client.submit` under `dask.annotate(region=...)` has its annotation beside its graph.
         asked = annotations.get(REGION_ANNOTATION, {}).items()
         for key, region in chain(plan.homes.items(), asked):
+            if region is None:
+                continue
             task = scheduler.tasks.get(key)
             if task is None or task.state != "released":
                 continue
@@ -173,10 +175,21 @@ def records(dask_scheduler: Scheduler) -> Records:
     ConfigurationError
         Where the scheduler has no such plugin.
     """
-    plugin = dask_scheduler.plugins.get(PlacementPlugin.name)
+    return plugin_of(dask_scheduler).records()
+
+
+def plugin_of(scheduler: Scheduler) -> PlacementPlugin:
+    """Return a scheduler's plugin.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it has none.
+    """
+    plugin = scheduler.plugins.get(PlacementPlugin.name)
     if not isinstance(plugin, PlacementPlugin):
         raise ConfigurationError(
-            f"the scheduler at {dask_scheduler.address} was started without placement; start it with: "
+            f"the scheduler at {scheduler.address} was started without placement; start it with: "
             "python -m dask_regions.placement.scheduler"
         )
-    return plugin.records()
+    return plugin

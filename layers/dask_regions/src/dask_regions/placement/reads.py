@@ -13,7 +13,7 @@ from dask.typing import Key
 from dask_regions.placement.payload import Marker, Memo, find_markers, holds_nothing
 from dask_regions.placement.unfuse import unfuse
 
-__all__ = ["Reads", "find_reads"]
+__all__ = ["Reads", "find_reads", "take_apart"]
 
 _Markers = frozenset[Marker]
 
@@ -80,12 +80,21 @@ def find_reads(graph: dict[Key, GraphNode]) -> Reads:
     in a task of its own, of which the readers take their parts.
     """
     memo: Memo = {}
-    found, pending = _find(graph, graph, memo)
-    if not pending:
-        return Reads(graph, found, ())
-    torn: list[Key] = []
-    names: dict[Key, tuple[Key, Key]] = {}
-    tasks = dict(graph)
+    found, torn = _find(graph, graph, memo)
+    return take_apart(Reads(graph, found, ()), torn, memo)
+
+
+def take_apart(reads: Reads, fused: Collection[Key], memo: Memo | None = None) -> Reads:
+    """Take fused tasks apart, and look for the reads among what they are made of.
+
+    Those that are not fused count as torn.
+    """
+    if not fused:
+        return reads
+    memo = {} if memo is None else memo
+    tasks, found, names = dict(reads.graph), dict(reads.markers), dict(reads.names)
+    torn = list(reads.torn)
+    pending = list(fused)
     while pending:
         key = pending.pop()
         parts = unfuse(tasks[key])
@@ -95,7 +104,7 @@ def find_reads(graph: dict[Key, GraphNode]) -> Reads:
         tasks.update(parts.tasks)
         names |= {part: (name, key) for part, name in parts.names.items()}
         markers, more = _find(parts.tasks, tasks, memo)
-        del found[key]
+        found.pop(key, None)
         found |= markers
         pending += more
     return Reads(tasks, found, tuple(torn), names)

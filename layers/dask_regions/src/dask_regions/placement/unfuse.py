@@ -1,14 +1,36 @@
-"""Take a fused task apart, where fusion has put the data of several Regions into one task."""
+"""See through what Dask does to tasks: fusion, and the wrapping of those that delayed objects reuse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from dask._task_spec import DataNode, GraphNode, Task, TaskRef, _execute_subgraph
+from dask._expr import ProhibitReuse
+from dask._task_spec import DataNode, GraphNode, Task, TaskRef, _execute_subgraph, cull
 from dask.typing import Key
 
-__all__ = ["Parts", "unfuse"]
+__all__ = ["Parts", "unfuse", "unwrap"]
+
+
+def unwrap(graph: dict[Key, GraphNode], wanted: Iterable[Key]) -> dict[Key, GraphNode]:
+    """Take off the wrapper that Dask puts around tasks which a delayed object must not reuse.
+
+    Notes
+    -----
+    ``ProhibitReuse`` gives every task a second key and ``Task(key, ProhibitReuse._identity, task)``; it keeps
+    the first in the graph, where nobody needs it (dask/_expr.py:1445). Wrapped, an array to read is a
+    task that reads, and a fused task is none.
+    """
+    wrapped = {
+        key: node.args[0]
+        for key, node in graph.items()
+        if type(node) is Task and node.func is ProhibitReuse._identity and isinstance(node.args[0], GraphNode)
+    }
+    if not wrapped:
+        return graph
+    bare = {key: _moved(node, {}, key) for key, node in wrapped.items()}
+    culled: dict[Key, GraphNode] = cull({**graph, **bare}, set(wanted))
+    return culled
 
 
 class Parts(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dask.config
 
-from dask_regions.placement import TASK_BASED
+from dask_regions.placement import TASK_BASED, links, meter, timeouts
 from dask_regions.placement.marker import enter_region
 from dask_regions.settings import Settings
 
@@ -24,8 +24,11 @@ def dask_setup(worker: Worker) -> None:
     """Declare the Region of this worker's process, from ``AWS_REGION``."""
     enter_region(Settings.from_environment().require("aws_region"))
     dask.config.set(TASK_BASED)
+    timeouts.set_defaults()
     worker.transfer_outgoing_log = deque(worker.transfer_outgoing_log, maxlen=_TRANSFERS)
     worker.transfer_incoming_log = deque(worker.transfer_incoming_log, maxlen=_TRANSFERS)
+    meter.install(worker)
+    links.report_failures(worker)
 
 
 def dask_teardown(worker: Worker) -> None:  # noqa: ARG001  Dask calls it so
