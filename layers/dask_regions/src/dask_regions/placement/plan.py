@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from dask.typing import Key
 from dask_regions.names import region_of_resource
 from dask_regions.placement.cheapest import OPEN, Cheapest, most_common
 from dask_regions.placement.reads import Reads, find_reads, take_apart
+from dask_regions.placement.regroup import regroup
 from dask_regions.placement.sizes import Blocks, Sizes
 from dask_regions.placement.unfuse import unfuse
 
@@ -142,11 +143,9 @@ def make_plan(
     those of ``persist`` stay on their workers.
     """
     planner = _place(find_reads(graph), wanted, situation, blocks or {}, pins or {})
-    across = planner.fused_across()
-    if across:
-        # What a write in one Region was fused with is computed where its data are.
-        reads = take_apart(planner.reads, across)
-        planner = _place(reads, wanted, situation, blocks or {}, pins or {})
+    better = planner.rewritten()
+    if better is not None:
+        planner = _place(better, wanted, situation, blocks or {}, pins or {})
     planner.decide()
     return planner.plan()
 
@@ -237,17 +236,31 @@ class _Planner:
             return
         self._undecided.append(key)
         where[key] = OPEN if regions else None
-        if regions:
-            self._cheapest.add(key, inputs)
 
-    def fused_across(self) -> list[Key]:
-        """Return the fused tasks that read or write in one Region and have inputs of another."""
-        return [key for key in self._mixed if unfuse(self._graph[key])]
+    def rewritten(self) -> Reads | None:
+        """Return a graph of which less crosses, or None where there is none.
+
+        What a write in one Region was fused with is computed where its data are; what a tree reduction
+        combines is combined in each Region first.
+        """
+        reads = self.reads
+        fused = [key for key in self._mixed if unfuse(self._graph[key])]
+        parts = regroup(self._graph, self._undecided, self._where.get, self._followers)
+        if not (fused or parts.tasks):
+            return None
+        if parts.tasks:
+            kept = {key: node for key, node in reads.graph.items() if key not in parts.unneeded}
+            like = {key: (other, other) for key, other in parts.like.items()}
+            reads = replace(reads, graph=kept | parts.tasks, names={**reads.names, **like})
+        return take_apart(reads, fused)
 
     def decide(self) -> None:
         """Place what is undecided, the last tasks first: each where the fewest bytes cross."""
-        where = self._where
+        where, graph = self._where, self._graph
         client_region = self._situation.client_region
+        for key in self._undecided:
+            if where[key] == OPEN:
+                self._cheapest.add(key, graph[key].dependencies)
         for key in reversed(self._undecided):
             followers = self._followers.get(key, ())
             needed = {region for follower in followers if (region := where[follower])}
@@ -264,12 +277,13 @@ class _Planner:
 
     @cached_property
     def _cheapest(self) -> Cheapest:
-        """Of the Regions that are known when the first task has a choice: of all reads."""
         situation = self._situation
         regions = {region for region in self._where.values() if region}
         if situation.client_region in situation.alive:
             regions.add(situation.client_region)
-        consumers = Counter(chain.from_iterable(node.dependencies for node in self._graph.values()))
+        # Of the tasks that may take a result to another Region; others have it where it is.
+        takers = chain(self._undecided, self._mixed)
+        consumers = Counter(chain.from_iterable(self._graph[key].dependencies for key in takers))
         consumers.update(self._delivered)
         return Cheapest(regions, self._where, lambda key: self._sizes.of(key, self._graph), consumers)
 

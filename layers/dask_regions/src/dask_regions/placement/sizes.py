@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,9 @@ __all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
 
 #: Bytes of a result about which nothing is known, and of a task that only holds an array to read.
 UNKNOWN = 1000.0
+
+#: What flox carries for a mean, the most common of its reductions.
+_SUM_AND_COUNT = 2
 
 # Of tasks that Dask adds to put a collection's results together (dask/_expr.py:1348).
 _FINALIZE = "finalize-"
@@ -174,7 +178,16 @@ class Sizes:
             index = [around[int(axis)] for axis in axes if axis.isdigit() and int(axis) < len(around)]
             index = index if axes else list(around)
         blocks = self.blocks.get(str(layer))
-        return None if blocks is None else blocks.nbytes(tuple(index))
+        if blocks is None:
+            return self._of_group_step(str(layer))
+        return blocks.nbytes(tuple(index))
+
+    def _of_group_step(self, layer: str) -> float | None:
+        # flox names the steps of its tree reductions after the result, and writes no chunks down for them.
+        result, step, _ = layer.partition("-partial-")
+        blocks = self.blocks.get(re.sub(r"-\d+$", "", result)) if step else None
+        nbytes = None if blocks is None else blocks.nbytes((0,) * len(blocks.chunks))
+        return None if nbytes is None else _SUM_AND_COUNT * nbytes
 
 
 def _is_loaded(value: object) -> bool:
