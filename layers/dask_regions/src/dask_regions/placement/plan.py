@@ -275,6 +275,9 @@ class _Planner:
             if needed - {where[key]}:
                 self._mixed += followers
 
+    def _size(self, key: Key) -> float:
+        return self._sizes.of(key, self._graph)
+
     @cached_property
     def _cheapest(self) -> Cheapest:
         situation = self._situation
@@ -285,7 +288,7 @@ class _Planner:
         takers = chain(self._undecided, self._mixed)
         consumers = Counter(chain.from_iterable(self._graph[key].dependencies for key in takers))
         consumers.update(self._delivered)
-        return Cheapest(regions, self._where, lambda key: self._sizes.of(key, self._graph), consumers)
+        return Cheapest(regions, self._where, self._size, consumers)
 
     def plan(self) -> Plan:
         """Return the outcome, with what crosses more than once taken there once."""
