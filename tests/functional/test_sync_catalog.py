@@ -22,6 +22,7 @@ from moto.fsx.responses import FSxResponse
 
 from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
+from dask_regions.client.sources import sources
 from dask_regions.names import file_system_parameter
 
 ROOT = Path(__file__).parents[2]
@@ -286,6 +287,30 @@ def test_a_region_that_left_the_configuration_leaves_the_catalog(system: System)
     assert system.sync()["status"] == "SUCCEEDED"
     assert [item["collection"] for item in system.found()] == ["a1b"]
     assert system.catalog.freshness().keys() == {WEST}
+
+
+def test_a_dataset_in_two_regions_is_one_item_that_both_hold_also_when_one_fails(
+    system: System, zarr_store: dict[str, bytes]
+) -> None:
+    file = Path(os.environ["DATASETS_FILE"])
+    document = yaml.safe_load(file.read_text())
+    replica = {"region": EAST, "bucket": "replica-a1b", "fsx_path": "/fsx/copy"}
+    document["datasets"][0]["replicas"] = [replica]
+    file.write_text(yaml.safe_dump(document))
+    boto3.client("s3", region_name=EAST).create_bucket(Bucket="replica-a1b")
+    system.put(EAST, "replica-a1b", zarr_store)
+    assert system.sync()["status"] == "SUCCEEDED"
+    (item,) = system.found(collections=["a1b"])
+    assert item["properties"]["regions"] == [EAST, WEST]
+    [copies] = sources([item], {EAST, WEST})
+    store = STORE.removeprefix("CMIP6/")
+    assert {copy.region: copy.path.rstrip("/") for copy in copies} == {
+        EAST: f"/fsx/copy/{store}",
+        WEST: f"/fsx/a1b/{store}",
+    }
+    system.fsx.outcome[f"fs-{EAST}"] = "FAILED"
+    assert system.sync()["error"] == "SyncIncomplete"
+    assert system.found(collections=["a1b"]) == [item]
 
 
 def test_a_region_that_holds_nothing_is_refused_and_the_catalog_stays(system: System) -> None:

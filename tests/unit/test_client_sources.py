@@ -51,26 +51,36 @@ def item(media_type: str = ZARR, *regions: str) -> dict[str, Any]:
 
 
 def test_a_store_is_opened_at_its_path_in_its_region() -> None:
-    assert sources([item()], set()) == [Source("us-west-2", "/fsx/us-west-2/x y/", "data", True, True)]
+    assert sources([item()], set()) == [(Source("us-west-2", "/fsx/us-west-2/x y/", "data", True, True),)]
 
 
 def test_a_file_is_no_store() -> None:
-    assert sources([item(NETCDF)], set()) == [Source("us-west-2", "/fsx/us-west-2/x y/", "data", False, None)]
+    [(source,)] = sources([item(NETCDF)], set())
+    assert source == Source("us-west-2", "/fsx/us-west-2/x y/", "data", False, None)
 
 
 def test_a_pystac_item_is_as_good_as_its_dict() -> None:
     assert sources([pystac.Item.from_dict(item())], set()) == sources([item()], set())
 
 
-@pytest.mark.parametrize(("alive", "chosen"), [(set(), "us-west-2"), ({"us-east-1"}, "us-east-1")])
-def test_a_region_with_workers_is_preferred(alive: set[str], chosen: str) -> None:
-    assert [source.region for source in sources([item(ZARR, "us-west-2", "us-east-1")], alive)] == [chosen]
+@pytest.mark.parametrize(
+    ("alive", "chosen"),
+    [
+        (set(), ["us-west-2"]),
+        ({"us-east-1"}, ["us-east-1"]),
+        ({"us-east-1", "us-west-2"}, ["us-west-2", "us-east-1"]),
+        ({"ap-southeast-2"}, ["us-west-2"]),
+    ],
+)
+def test_every_region_with_workers_is_chosen(alive: set[str], chosen: list[str]) -> None:
+    [copies] = sources([item(ZARR, "us-west-2", "us-east-1")], alive)
+    assert [source.region for source in copies] == chosen
 
 
 def test_one_format_is_enough() -> None:
     both = item()
     both["assets"]["data.nc"] = item(NETCDF)["assets"]["data"]
-    assert [source.asset for source in sources([both], set())] == ["data"]
+    assert [source.asset for (source,) in sources([both], set())] == ["data"]
 
 
 def test_an_asset_that_no_worker_sees_is_skipped() -> None:
@@ -78,7 +88,7 @@ def test_an_asset_that_no_worker_sees_is_skipped() -> None:
     other = copy.deepcopy(remote["assets"]["data"])
     del other["alternate"]
     remote["assets"]["remote"] = other
-    assert [source.asset for source in sources([remote], set())] == ["data"]
+    assert [source.asset for (source,) in sources([remote], set())] == ["data"]
 
 
 @pytest.mark.parametrize("missing", ["roles", "alternate", "type"])

@@ -107,8 +107,60 @@ def test_a_mistake_is_reported_with_its_line_and_fix(
 def test_a_duplicate_dataset_id_is_reported(tmp_path: Path) -> None:
     text = VALID + "  " + SECOND_DATASET.replace("id: e1", "id: a1b")
     assert problems(tmp_path, text) == [
-        "datasets.yaml:17: dataset 'a1b' stands here again, after line 9; rename or remove one"
+        "datasets.yaml:17: dataset 'a1b' stands here again, after line 9; rename or remove one, "
+        "or list its other Region under 'replicas' of the first"
     ]
+
+
+REPLICATED = VALID.replace(
+    "datasets:",
+    """\
+  - name: us-east-1
+    cidr: 10.2.0.0/16
+    pool: {}
+datasets:""",
+) + (
+    """\
+    replicas:
+      - region: us-east-1
+        bucket: replica-a1b
+        fsx_path: /fsx/copy
+"""
+)
+
+
+def test_a_dataset_in_two_regions_is_held_by_both(tmp_path: Path) -> None:
+    (tmp_path / "datasets.yaml").write_text(REPLICATED, encoding="utf-8")
+    configuration = load(tmp_path / "datasets.yaml")
+    assert configuration.datasets[0].regions == ("us-west-2", "us-east-1")
+    [west], [east] = (configuration.datasets_of(region) for region in ("us-west-2", "us-east-1"))
+    assert (west.bucket, west.prefix, west.fsx_path) == ("bucket-a1b", "CMIP6/", "/fsx/a1b")
+    assert (east.id, east.region, east.bucket, east.prefix, east.fsx_path) == (
+        "a1b",
+        "us-east-1",
+        "replica-a1b",
+        "CMIP6/",
+        "/fsx/copy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("region: us-east-1", "region: us-west-2", 21, ["'a1b' is in Region us-west-2 already, by line 15"]),
+        ("region: us-east-1", "region: us-east-2", 21, ["not listed", "did you mean"]),
+        ("region: us-east-1", "region: eu-west-2", 21, ["no pool to read it"]),
+        ("bucket: replica-a1b", "bucket: bucket-a1b", 22, ["overlaps s3://bucket-a1b/CMIP6/"]),
+        ("bucket: replica-a1b", "buckets: replica-a1b", 22, ["did you mean 'bucket'"]),
+    ],
+)
+def test_a_mistake_in_a_replica_is_reported(
+    tmp_path: Path, old: str, new: str, line: int, words: list[str]
+) -> None:
+    assert REPLICATED.count(old) == 1
+    found = problems(tmp_path, REPLICATED.replace(old, new))
+    at_line = [problem for problem in found if problem.startswith(f"datasets.yaml:{line}: ")]
+    assert any(all(word in problem for word in words) for problem in at_line), found
 
 
 @pytest.mark.parametrize("prefix", ["CMIP6/", "CMIP6/ScenarioMIP/", '""'])

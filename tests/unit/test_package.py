@@ -16,7 +16,7 @@ def test_importing_the_package_imports_neither_dask_nor_xarray() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["connect", "open_dataset", "transfers"])
+@pytest.mark.parametrize("name", ["compute", "connect", "open_dataset", "plan", "transfers"])
 def test_what_a_scientist_calls_is_there(name: str) -> None:
     assert callable(getattr(dask_regions, name))
 

@@ -220,7 +220,7 @@ def test_samconfig_has_an_environment_for_every_region() -> None:
 
 def test_samconfig_agrees_with_datasets_yaml() -> None:
     configuration = config.load(ROOT / "datasets.yaml")
-    buckets = sorted({dataset.bucket for dataset in configuration.datasets})
+    buckets = sorted({dataset.bucket for dataset in configuration.copies})
     for region in configuration.regions:
         given = overrides("client" if region.client else region.name)
         assert given["Cidr"] == str(region.cidr)

@@ -58,7 +58,7 @@ def bucket_directory(directory: Path, dataset: Dataset) -> Path:
 
 
 def make(directory: Path, root: Path = ROOT) -> tuple[Path, ...]:
-    """Write the data of every dataset that has a ``scenario``, unless it is there.
+    """Write the data of every dataset that has a ``scenario``, replicas included, unless it is there.
 
     Each bucket appears at once, complete: it is written beside its place and then renamed.
 
@@ -81,7 +81,7 @@ def make(directory: Path, root: Path = ROOT) -> tuple[Path, ...]:
         The directories of the buckets, in the order of ``datasets.yaml``.
     """
     writable(directory)
-    datasets = load(root / "datasets.yaml").datasets
+    datasets = load(root / "datasets.yaml").copies
     return tuple(_make_bucket(directory, dataset) for dataset in datasets if "scenario" in dataset.properties)
 
 

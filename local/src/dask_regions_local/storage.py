@@ -28,8 +28,9 @@ def localise_datasets(source: Path, target: Path, mounts: Path) -> None:
     """Copy ``datasets.yaml`` with every ``fsx_path`` moved below ``<mounts>/<region>/``."""
     document = yaml.safe_load(source.read_text())
     for dataset in document.get("datasets") or ():
-        where = Path(dataset["fsx_path"]).relative_to("/")
-        dataset["fsx_path"] = str(mounts / dataset["region"] / where)
+        for copy in (dataset, *(dataset.get("replicas") or ())):
+            where = Path(copy["fsx_path"]).relative_to("/")
+            copy["fsx_path"] = str(mounts / copy["region"] / where)
     target.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
@@ -41,7 +42,7 @@ class Storage:
 
     def create(self) -> None:
         """Create the buckets of the datasets."""
-        for region, bucket in sorted({(item.region, item.bucket) for item in self._configuration.datasets}):
+        for region, bucket in sorted({(item.region, item.bucket) for item in self._configuration.copies}):
             location = {"LocationConstraint": region}
             extra = {} if region == "us-east-1" else {"CreateBucketConfiguration": location}
             self._aws.client("s3", region).create_bucket(Bucket=bucket, **extra)
@@ -51,7 +52,7 @@ class Storage:
 
         What stands there for a bucket that no dataset names any more is left alone.
         """
-        buckets = {(item.region, item.bucket) for item in self._configuration.datasets}
+        buckets = {(item.region, item.bucket) for item in self._configuration.copies}
         files = [
             path
             for region, bucket in sorted(buckets)

@@ -190,7 +190,7 @@ class LocalSystem:
 
     def _deploy(self, deployment: Deployment) -> None:
         client = self._configuration.client_region
-        buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.datasets)
+        buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.copies)
         name, client_parameters = "dask-regions", {"DatasetBucketArns": buckets, "TargetDuration": "10"}
         deployment.deploy(
             name, client.name, self._root / "template.yaml", self._values(client, client_parameters)

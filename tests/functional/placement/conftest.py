@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,22 @@ from distributed import Client
 
 import dask_regions
 
-CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
+CLIENT, WEST, EAST, SOUTH = "eu-west-2", "us-west-2", "us-east-1", "ap-southeast-2"
 
 
 class Cluster:
     """Processes of a scheduler and workers; addresses come from the scheduler's file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *preloads: Path) -> None:
         self.directory = directory
         self.processes: list[subprocess.Popen[bytes]] = []
         self.file = directory / "scheduler.json"
         scheduler = ["dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
         scheduler += ["--host", "127.0.0.1", "--scheduler-file", str(self.file)]
-        self._start([*scheduler, "--preload", "dask_regions.placement.preload"], CLIENT)
-        deadline = time.monotonic() + 60
+        for preload in ("dask_regions.placement.preload", *map(str, preloads)):
+            scheduler += ["--preload", preload]
+        self._start(scheduler, CLIENT)
+        deadline = time.monotonic() + 300
         while not self.file.exists():
             assert self.processes[0].poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -84,15 +86,18 @@ def _address(file: Path) -> str:
 
 @pytest.fixture(scope="session")
 def start_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
-    """Return a function that starts a cluster with workers in the given Regions."""
+    """Return a function that starts a cluster with workers in the given Regions.
+
+    ``preloads`` are more modules for the scheduler.
+    """
     clusters: list[Cluster] = []
 
-    def start(*regions: str) -> Cluster:
-        cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    def start(*regions: str, preloads: Iterable[Path] = ()) -> Cluster:
+        cluster = Cluster(tmp_path_factory.mktemp("cluster"), *preloads)
         clusters.append(cluster)
         for region in regions:
             cluster.add_worker(region)
-        cluster.client.wait_for_workers(len(regions), timeout=60)
+        cluster.client.wait_for_workers(len(regions), timeout=300)
         return cluster
 
     yield start
@@ -170,3 +175,28 @@ def item(name: str, region: str, path: Path, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def watched(start_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
+    """Two workers in the first of three worker Regions, one in the others and in the client Region.
+
+    What its scheduler sees is written down; ``crossings.Observer`` takes it.
+    """
+    regions = (WEST, WEST, EAST, SOUTH, CLIENT)
+    cluster = start_cluster(*regions, preloads=[Path(__file__).with_name("watch.py")])
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Return a function that stores an array as Zarr in a Region, and returns its Item."""
+
+    def store(array: xr.DataArray, region: str, chunks: tuple[int, ...]) -> dict[str, Any]:
+        path = tmp_path_factory.mktemp(region) / f"{array.name}.zarr"
+        encoding = {array.name: {"chunks": chunks}}
+        array.to_dataset().to_zarr(path, zarr_format=2, consolidated=True, encoding=encoding)
+        return item(str(array.name), region, path)
+
+    return store

@@ -72,7 +72,7 @@ def test_a_computation_on_a_pool_that_stays_empty_fails_with_its_name(east_only:
     give_up_soon(client)
     worker.kill()
     worker.wait()
-    with pytest.raises(Exception, match="region-us-west-2"):
+    with pytest.raises(EmptyPoolError, match="pool us-west-2 had no workers for 1 s"):
         array.mean().compute()
 
 

@@ -10,17 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dask_regions.client.compute import compute
     from dask_regions.client.connect import connect
     from dask_regions.client.open import open_dataset
+    from dask_regions.client.plan import plan
+    from dask_regions.client.store import store
     from dask_regions.client.transfers import transfers
 
-__all__ = ["__version__", "connect", "open_dataset", "transfers"]
+__all__ = ["__version__", "compute", "connect", "open_dataset", "plan", "store", "transfers"]
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "compute": "dask_regions.client.compute",
     "connect": "dask_regions.client.connect",
     "open_dataset": "dask_regions.client.open",
+    "store": "dask_regions.client.store",
+    "plan": "dask_regions.client.plan",
     "transfers": "dask_regions.client.transfers",
 }
 

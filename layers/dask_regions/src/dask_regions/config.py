@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from dask_regions.errors import ConfigurationError
-from dask_regions.models import Configuration, Dataset, Layout, Pool, Region
+from dask_regions.models import Configuration, Dataset, Layout, Pool, Region, Replica
 
 __all__ = ["load"]
 
@@ -95,6 +95,16 @@ class _Document:
         if not isinstance(listed, list):
             return []
         return [(index, entry) for index, entry in enumerate(listed) if isinstance(entry, dict)]
+
+    def copies(self) -> Iterator[tuple[_Path, dict[Any, Any]]]:
+        """Yield path and entry of every dataset, and of every replica with what it takes from its dataset."""
+        for index, dataset in self.entries("datasets"):
+            yield ("datasets", index), dataset
+            replicas = dataset.get("replicas")
+            for position, replica in enumerate(replicas if isinstance(replicas, list) else ()):
+                if isinstance(replica, dict):
+                    shared = {key: dataset.get(key) for key in ("id", "prefix")}
+                    yield ("datasets", index, "replicas", position), {**shared, **replica}
 
     def texts(self, name: str, key: str) -> Iterator[tuple[_Path, str, dict[Any, Any]]]:
         """Yield path, value and entry for every entry of a list whose value of a key is a string."""
@@ -182,6 +192,8 @@ def _explain(detail: Any) -> str:
 def _model_at(path: _Path) -> type[BaseModel]:
     if path and path[-1] == "pool":
         return Pool
+    if "replicas" in path:
+        return Replica
     models: dict[str | int, type[BaseModel]] = {"regions": Region, "datasets": Dataset}
     return models.get(path[0], Configuration) if path else Configuration
 
@@ -199,19 +211,23 @@ def _kind(value: Any) -> str:
 
 def _check_rules(document: _Document) -> None:
     _check_unique(document, "regions", "name", "Region")
-    _check_unique(document, "datasets", "id", "dataset")
+    _check_unique(
+        document, "datasets", "id", "dataset", ", or list its other Region under 'replicas' of the first"
+    )
     _check_networks(document)
     _check_client(document)
     _check_pools(document)
+    _check_replicas(document)
     _check_prefixes(document)
 
 
-def _check_unique(document: _Document, name: str, key: str, what: str) -> None:
+def _check_unique(document: _Document, name: str, key: str, what: str, more: str = "") -> None:
     first: dict[str, int] = {}
     for path, value, _ in document.texts(name, key):
         if value in first:
             document.reject(
-                path, f"{what} {value!r} stands here again, after line {first[value]}; rename or remove one"
+                path,
+                f"{what} {value!r} stands here again, after line {first[value]}; rename or remove one{more}",
             )
         else:
             first[value] = document.line(path)
@@ -246,7 +262,11 @@ def _check_client(document: _Document) -> None:
 
 def _check_pools(document: _Document) -> None:
     regions = {str(region.get("name")): region for _, region in document.entries("regions")}
-    for path, name, dataset in document.texts("datasets", "region"):
+    for path, dataset in document.copies():
+        name = dataset.get("region")
+        path = (*path, "region")
+        if not isinstance(name, str):
+            continue
         if name not in regions:
             document.reject(
                 path,
@@ -261,10 +281,27 @@ def _check_pools(document: _Document) -> None:
             )
 
 
+def _check_replicas(document: _Document) -> None:
+    first: dict[tuple[_Path, str], int] = {}
+    for path, entry in document.copies():
+        region, place = entry.get("region"), (*path, "region")
+        if not isinstance(region, str):
+            continue
+        if (path[:2], region) in first:
+            document.reject(
+                place,
+                f"dataset {entry.get('id')!r} is in Region {region} already, by line "
+                f"{first[path[:2], region]}; a replica is in another Region: change or remove one",
+            )
+        else:
+            first[path[:2], region] = document.line(place)
+
+
 def _check_prefixes(document: _Document) -> None:
     placed = [
-        (path, bucket, str(entry.get("prefix") or ""), entry.get("id"))
-        for path, bucket, entry in document.texts("datasets", "bucket")
+        ((*path, "bucket"), entry["bucket"], str(entry.get("prefix") or ""), entry.get("id"))
+        for path, entry in document.copies()
+        if isinstance(entry.get("bucket"), str)
     ]
     for (_, bucket, prefix, one), (path, other_bucket, other_prefix, other) in combinations(placed, 2):
         nested = prefix.startswith(other_prefix) or other_prefix.startswith(prefix)

@@ -6,6 +6,7 @@ Every message says what is wrong and how to mend it; causes are chained with ``r
 from __future__ import annotations
 
 __all__ = [
+    "BudgetError",
     "ConfigurationError",
     "DaskRegionsError",
     "EmptyPoolError",
@@ -59,29 +60,50 @@ class UnavailableError(DaskRegionsError):
 
 
 class WrongRegionError(DaskRegionsError):
-    """A task tried to read the data of another Region: a hole in placement, please report it.
+    """A task tried to read or write the data of another Region: a hole in placement, please report it.
 
     Parameters
     ----------
     data
         Region that holds the data, e.g. ``us-west-2``.
     worker
-        Region of the process that tried to read.
+        Region of the process that tried.
     what
-        The dataset or variable that would have been read.
+        The dataset or variable that would have been read or written.
+    verb
+        ``read`` or ``written``.
     """
 
-    def __init__(self, data: str, worker: str, what: str) -> None:
-        super().__init__(data, worker, what)  # args stay picklable: the error travels to the client
-        self.data, self.worker, self.what = data, worker, what
+    def __init__(self, data: str, worker: str, what: str, verb: str = "read") -> None:
+        super().__init__(data, worker, what, verb)  # args stay picklable: the error travels to the client
+        self.data, self.worker, self.what, self.verb = data, worker, what, verb
 
     def __str__(self) -> str:
+        how = "Open it with dask_regions.open_dataset, or as Dask arrays (chunks={}),"
+        if self.verb == "written":
+            how = "Make Dask arrays of what is written (dataset.chunk())"
         return (
-            f"{self.what} is in Region {self.data} and was about to be read in Region {self.worker}; "
-            f"nothing was read. Open it with dask_regions.open_dataset and compute it with a client "
-            f"from dask_regions.connect, so that the scheduler places the read in {self.data}."
+            f"{self.what} is in Region {self.data} and was about to be {self.verb} in Region {self.worker}; "
+            f"nothing was {self.verb}. {how} and compute it with a client "
+            f"from dask_regions.connect, so that the scheduler places the task in {self.data}."
         )
 
 
 class EmptyPoolError(DaskRegionsError):
     """A Region's pool has no workers: scale it, then compute again."""
+
+
+class BudgetError(DaskRegionsError):
+    """A computation would move more between Regions than its budget: reduce first what is named.
+
+    Parameters
+    ----------
+    message
+        What is expected, the limit, and where to reduce first.
+    plan
+        The ``dask_regions.client.plan.Plan`` that was refused, to look at.
+    """
+
+    def __init__(self, message: str, plan: object = None) -> None:
+        super().__init__(message)
+        self.plan = plan

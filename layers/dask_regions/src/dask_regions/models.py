@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Configuration", "Dataset", "Layout", "Pool", "Region"]
+__all__ = ["Configuration", "Dataset", "Layout", "Pool", "Region", "Replica"]
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
@@ -25,6 +25,8 @@ def _region_name(name: str) -> str:
 
 RegionName = Annotated[str, AfterValidator(_region_name)]
 Layout = Literal["cmip6", "era5"]
+_BUCKET = r"^[a-z0-9.-]{3,63}$"
+_PREFIX = r"^$|^[^/].*/$"
 
 
 class _Model(BaseModel):
@@ -59,6 +61,18 @@ class Region(_Model):
     pool: Pool | None = None
 
 
+class Replica(_Model):
+    """The same objects in another Region's bucket, e.g. by S3 replication; fields as in :class:`Dataset`.
+
+    ``prefix`` is the dataset's own where it is not given.
+    """
+
+    region: RegionName
+    bucket: str = Field(pattern=_BUCKET)
+    prefix: str | None = Field(default=None, pattern=_PREFIX)
+    fsx_path: str = Field(pattern=r"^/")
+
+
 class Dataset(_Model):
     """A bucket's prefix that holds data in a known layout, and where FSx shows it.
 
@@ -79,6 +93,8 @@ class Dataset(_Model):
         the key, e.g. ``P1M`` (the default) or ``P10Y``.
     properties
         Added to the properties of every Item, e.g. ``scenario``.
+    replicas
+        The other Regions that hold it. Every Item then lists all Regions where a sync found it.
     """
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)
@@ -86,12 +102,26 @@ class Dataset(_Model):
     description: str
     license: str = "other"
     region: RegionName
-    bucket: str = Field(pattern=r"^[a-z0-9.-]{3,63}$")
-    prefix: str = Field(default="", pattern=r"^$|^[^/].*/$")
+    bucket: str = Field(pattern=_BUCKET)
+    prefix: str = Field(default="", pattern=_PREFIX)
     layout: Layout
     fsx_path: str = Field(pattern=r"^/")
     period: str = Field(default="P1M", pattern=r"^P[1-9]\d*[YM]$")
     properties: dict[str, Any] = Field(default_factory=dict)
+    replicas: tuple[Replica, ...] = ()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The Regions that hold it, its own first."""
+        return (self.region, *(replica.region for replica in self.replicas))
+
+    def copies(self) -> tuple[Dataset, ...]:
+        """Return the dataset as each of its Regions holds it, its own first, without replicas."""
+        own = self.model_copy(update={"replicas": ()})
+        return (
+            own,
+            *(own.model_copy(update=replica.model_dump(exclude_none=True)) for replica in self.replicas),
+        )
 
 
 class Configuration(_Model):
@@ -110,6 +140,11 @@ class Configuration(_Model):
         """Region name to pool, for every Region that has one."""
         return {region.name: region.pool for region in self.regions if region.pool is not None}
 
+    @property
+    def copies(self) -> tuple[Dataset, ...]:
+        """Every dataset once for each Region that holds it, in the order of the file."""
+        return tuple(copy for dataset in self.datasets for copy in dataset.copies())
+
     def datasets_of(self, region: str) -> tuple[Dataset, ...]:
-        """Return the datasets that a Region holds, in the order of the file."""
-        return tuple(dataset for dataset in self.datasets if dataset.region == region)
+        """Return the datasets that a Region holds, replicas included, as it holds them."""
+        return tuple(copy for copy in self.copies if copy.region == region)

@@ -125,7 +125,7 @@ def collection(
     """
     url = f"{base}/collections/{dataset.id}"
     held = held or {}
-    regions = sorted({dataset.region, *held.get("summaries", {}).get("regions", [])})
+    regions = sorted({*dataset.regions, *held.get("summaries", {}).get("regions", [])})
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,

@@ -11,7 +11,7 @@ from distributed import Client
 
 from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.names import POOL_TOPIC
-from dask_regions.placement import TASK_BASED
+from dask_regions.placement import TASK_BASED, timeouts
 
 __all__ = ["connect"]
 
@@ -49,13 +49,15 @@ def connect(
     Notes
     -----
     Sets Dask's ``array.rechunk.method`` and ``dataframe.shuffle.method`` to ``tasks`` in this process,
-    because P2P shuffles do not stay inside a Region.
+    because P2P shuffles do not stay inside a Region; and makes the timeouts of
+    :mod:`dask_regions.placement.timeouts` this process's defaults.
 
     Examples
     --------
     >>> client = connect("tcp://scheduler.internal:8786")  # doctest: +SKIP
     """
     dask.config.set(TASK_BASED)
+    timeouts.set_defaults()
     try:
         client = Client(scheduler_address, timeout=timeout)
     except (OSError, TimeoutError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -12,19 +13,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 from dask.base import annotate, tokenize
-from distributed import default_client
+from distributed import default_client, wait
 from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
+from dask_regions.client.replicas import unite
 from dask_regions.client.sources import Source, sources
 from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
-from dask_regions.placement.marker import check_region, lazy_token, mark
+from dask_regions.placement.marker import check_region, lazy_array, lazy_token, mark, process_region
 from dask_regions.placement.plugin import records
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-__all__ = ["open_dataset"]
+__all__ = ["open_dataset", "open_source"]
+
+#: Seconds between two looks at whether the pools of replicas still have workers.
+_PATIENCE = 2.0
+#: Opening goes ahead of what a busy pool has queued: a notebook waits for it.
+_PRIORITY = 100
 
 
 def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
@@ -32,7 +39,8 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
 
     Each file or store is opened by a worker in its Region, where the data are; only the coordinates of
     its dimensions, and others of up to 1 MB, travel here. Computations on the result read every value
-    in its own Region.
+    in its own Region; what several Regions hold is opened in each whose pool has workers, and read in one
+    of these. If its pool is lost during a computation, the reads continue in another.
 
     Parameters
     ----------
@@ -62,6 +70,11 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     UnavailableError
         Where there is no client, or the file or store cannot be opened.
 
+    Warns
+    -----
+    UserWarning
+        Where a replica cannot be opened or differs from the first: it is not used.
+
     Examples
     --------
     >>> dataset = open_dataset(next(catalog.search(...).items()))  # doctest: +SKIP
@@ -75,9 +88,22 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     chosen = sources(items, alive)
     opened = _open_there(client, chosen)
     series: defaultdict[str, list[xr.Dataset]] = defaultdict(list)
-    for source, dataset in zip(chosen, opened, strict=True):
-        series[source.asset].append(_chunk(dataset, source.region))
+    for copies in opened:
+        series[copies[0][0].asset].append(_chunk(unite(copies)))
     return _merge({asset: _join(datasets) for asset, datasets in series.items()})
+
+
+def open_source(source: Source) -> xr.Dataset:
+    """Open one file or store in its Region: marked, and without Dask.
+
+    By a worker of the Region, with the default client; or in this process where it is one itself. Raises
+    what :func:`open_dataset` does.
+    """
+    if process_region() == source.region:
+        opened: xr.Dataset = pickle.loads(_open_source(source))  # noqa: S301  made in this process
+        return opened
+    [[(_, opened)]] = _open_there(_default_client(), [(source,)])
+    return opened
 
 
 def _default_client() -> Client:
@@ -96,20 +122,62 @@ def _regions_with_workers(client: Client) -> set[str]:
     return {region for region in map(region_of_resource, resources) if region is not None}
 
 
-def _open_there(client: Client, chosen: Sequence[Source]) -> list[xr.Dataset]:
-    futures = [
+def _open_there(
+    client: Client, chosen: Sequence[tuple[Source, ...]]
+) -> list[list[tuple[Source, xr.Dataset]]]:
+    """Open every copy in its Region; at least one of each asset, or raise what came of its first."""
+    futures = {
         # Not pure: the file may have changed since it was last opened.
-        client.submit(_open_source, source, pure=False, resources={region_resource(source.region): 0})
-        for source in chosen
-    ]
-    try:
-        return [pickle.loads(dataset) for dataset in client.gather(futures)]  # noqa: S301  our own workers'
-    except (NoValidWorkerError, NoWorkerError) as error:
-        regions = sorted({source.region for source in chosen} - _regions_with_workers(client))
+        source: client.submit(
+            _open_source,
+            source,
+            pure=False,
+            priority=_PRIORITY,
+            resources={region_resource(source.region): 0},
+        )
+        for copies in chosen
+        for source in copies
+    }
+    _wait_for_copies(client, chosen, futures)
+    failed = {source: future.exception() for source, future in futures.items() if future.status == "error"}
+    # All at once: every request is a round trip.
+    found = client.gather({source: future for source, future in futures.items() if source not in failed})
+    return [_opened_copies(copies, found, failed) for copies in chosen]
+
+
+def _wait_for_copies(
+    client: Client, chosen: Sequence[tuple[Source, ...]], futures: dict[Source, Future[bytes]]
+) -> None:
+    """Wait until every copy is opened or has failed; forget those whose pool is lost, but never the last."""
+    while True:
+        try:
+            wait(list(futures.values()), timeout=_PATIENCE)
+        except TimeoutError:
+            alive = _regions_with_workers(client)
+            for copies in chosen:
+                lost = [source for source in copies if source.region not in alive]
+                for source in lost if len(lost) < len(copies) else ():
+                    futures.pop(source, None)  # no Future, no task
+        else:
+            return
+
+
+def _opened_copies(
+    copies: Sequence[Source], found: Mapping[Source, bytes], failed: Mapping[Source, BaseException]
+) -> list[tuple[Source, xr.Dataset]]:
+    opened = [(source, pickle.loads(found[source])) for source in copies if source in found]  # noqa: S301  ours
+    errors = [(source, failed[source]) for source in copies if source in failed]
+    if opened:
+        for source, error in errors:
+            warnings.warn(f"the replica in {source.region} is not used: {error}", stacklevel=4)
+        return opened
+    source, error = errors[0]
+    if isinstance(error, (NoValidWorkerError, NoWorkerError)):
         raise EmptyPoolError(
-            f"nobody could open the dataset: no workers in {', '.join(regions) or 'its Region'}. "
-            + " ".join(f"Scale it with: dask-regions scale {region} 1." for region in regions)
+            f"nobody could open {source.path}: no workers in {source.region}. "
+            f"Scale it with: dask-regions scale {source.region} 1."
         ) from error
+    raise error
 
 
 def _open_source(source: Source) -> bytes:
@@ -127,34 +195,48 @@ def _open_source(source: Source) -> bytes:
     options: dict[str, Any] = {"engine": "h5netcdf"}
     if source.zarr:
         options = {"engine": "zarr", "consolidated": source.consolidated}
+    token = tokenize(_modification(path), source.options) if source.options else _modification(path)
     try:
-        dataset = xr.open_dataset(path, chunks=None, cache=False, **options)
-        marked = mark(dataset, region=source.region, path=source.path, token=_modification(path))
+        dataset = xr.open_dataset(path, chunks=None, cache=False, **options, **dict(source.options))
+        marked = mark(dataset, region=source.region, path=source.path, token=token, content=_content(path))
     except (OSError, ValueError, KeyError) as error:
         raise UnavailableError(
             f"{source.path} in {source.region} cannot be opened as {'Zarr' if source.zarr else 'NetCDF-4'}: "
-            f"{error}; compare it with the original ({source.asset!r} of its Item), which may be damaged or "
-            "still being written"
+            f"{error}; compare it with the original{source.asset and f' ({source.asset!r} of its Item)'}, "
+            "which may be damaged or still being written"
         ) from error
     return pickle.dumps(marked)
 
 
+def _metadata(path: Path) -> list[Path]:
+    """Return the file itself, or what there is of a Zarr store's metadata at its root."""
+    names = (".zmetadata", "zarr.json", ".zgroup")
+    return [path] if path.is_file() else [path / name for name in names if (path / name).exists()]
+
+
 def _modification(path: Path) -> str:
     """Return what changes when a file, or the metadata of a Zarr store, is written anew."""
-    names = (".zmetadata", "zarr.json", ".zgroup")
-    files = [path] if path.is_file() else [path / name for name in names if (path / name).exists()]
-    return tokenize([(status.st_size, status.st_mtime_ns) for status in (file.stat() for file in files)])
+    statuses = [file.stat() for file in _metadata(path)]
+    return tokenize([(status.st_size, status.st_mtime_ns) for status in statuses])
 
 
-def _chunk(dataset: xr.Dataset, region: str) -> xr.Dataset:
-    # Dask fuses neighbours of equal annotations only: without this one, a task would read the data
-    # of two Regions. The annotation itself does not reach the scheduler (dask/dask#7036).
-    with annotate(**{REGION_ANNOTATION: region}):
-        variables = {
-            name: _chunk_variable(name, variable, token)
-            for name, variable in dataset.variables.items()
-            if (token := lazy_token(variable)) is not None
-        }
+def _content(path: Path) -> str:
+    """Return what is equal in replicas: a file's size, or the metadata of a Zarr store."""
+    if path.is_file():
+        return str(path.stat().st_size)
+    return tokenize([(file.name, file.read_bytes()) for file in _metadata(path)])
+
+
+def _chunk(dataset: xr.Dataset) -> xr.Dataset:
+    variables = {}
+    for name, variable in dataset.variables.items():
+        array, token = lazy_array(variable), lazy_token(variable)
+        if array is None or token is None:
+            continue
+        # Dask fuses neighbours of equal annotations only: without this one, a task would read the data
+        # of two Regions. The annotation itself does not reach the scheduler (dask/dask#7036).
+        with annotate(**{REGION_ANNOTATION: array.__dask_region__}):
+            variables[name] = _chunk_variable(name, variable, token)
     coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
     values = {name: variable for name, variable in variables.items() if name not in dataset.coords}
     return dataset.assign(values).assign_coords(coordinates)

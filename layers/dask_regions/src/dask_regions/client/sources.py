@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +31,8 @@ class Source:
         Whether it is a Zarr store; else a NetCDF-4 file.
     consolidated
         STAC ``zarr:consolidated``; None lets Zarr find out.
+    options
+        Further options of ``xr.open_dataset``.
     """
 
     region: str
@@ -38,17 +40,23 @@ class Source:
     asset: str
     zarr: bool
     consolidated: bool | None = None
+    options: tuple[tuple[str, Any], ...] = ()
 
 
-def sources(items: Iterable[Any], alive: Collection[str]) -> list[Source]:
-    """Choose what to open.
+def sources(items: Iterable[Any], alive: Collection[str]) -> list[tuple[Source, ...]]:
+    """Choose what to open: for every asset, each copy of it whose Region has workers.
 
     Parameters
     ----------
     items
         ``pystac.Item`` objects or their dicts, of one Collection.
     alive
-        Regions whose pools have workers: preferred where an Item is in several Regions.
+        Regions whose pools have workers. Where none of an asset's Regions has, its first one is chosen.
+
+    Returns
+    -------
+    list of tuple of Source
+        An asset's copies together, in the order of the Item.
 
     Raises
     ------
@@ -56,7 +64,7 @@ def sources(items: Iterable[Any], alive: Collection[str]) -> list[Source]:
         Where there is no Item, something is no Item, an Item cannot be opened, or the Items are of
         several Collections.
     """
-    found: list[Source] = []
+    found: list[tuple[Source, ...]] = []
     collections: set[str] = set()
     for item in items:
         as_dict = _as_dict(item)
@@ -84,8 +92,8 @@ def _as_dict(item: Any) -> Mapping[str, Any]:
     return found
 
 
-def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[Source]:
-    found = []
+def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Source, ...]]:
+    found: list[tuple[Source, ...]] = []
     for key, asset in item.get("assets", {}).items():
         media_type = str(asset.get("type", "")).split(";")[0]
         if "data" not in (asset.get("roles") or ()) or media_type not in (*_ZARR, *_NETCDF):
@@ -93,10 +101,10 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[Source]:
         copies = dict(_copies(item, asset))
         if not copies:
             continue
-        region = next((region for region in copies if region in alive), next(iter(copies)))
+        regions = [region for region in copies if region in alive] or [next(iter(copies))]
         zarr = media_type in _ZARR
         consolidated = asset.get("zarr:consolidated") if zarr else None
-        found.append(Source(region, copies[region], key, zarr, consolidated))
+        found.append(tuple(Source(region, copies[region], key, zarr, consolidated) for region in regions))
     if not found:
         raise RequestError(
             "item",
@@ -104,10 +112,10 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[Source]:
             "for Lustre; choose an Item of this system's catalog",
         )
     # Where an Item offers the same data in both formats, one is enough.
-    return [source for source in found if source.zarr] or found
+    return [copies for copies in found if copies[0].zarr] or found
 
 
-def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield Region and path of each copy of an asset on a worker's file system."""
     schemes = (item.get("properties") or {}).get("storage:schemes") or item.get("storage:schemes") or {}
     for alternate in (asset.get("alternate") or {}).values():
