@@ -5,6 +5,9 @@ made where that is cheapest and crosses if it is elsewhere, shared among the tas
 each task takes the Region in which its own cost and that of bringing its result to its consumers, whose
 Regions are known by then, is least. Exact on trees; on shared inputs within a few per cent of an integer
 programme's optimum (tests/functional/placement/crossings.py).
+
+Where it makes next to no difference in which of two Regions much data meets, as in ``(a + b).mean()``, the
+tasks are dealt to both: what crosses takes both directions of the link at once.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dask.typing import Key
 
 __all__ = ["OPEN", "Cheapest"]
+
+#: Bytes to be brought for which it pays to use several links, and the share of them that this may cost more.
+_MUCH = 1e6
+_LITTLE = 0.05
 
 #: Where a task is whose Region is not decided yet.
 OPEN = ""
@@ -48,6 +55,10 @@ class Cheapest:
         self._size = size
         self._consumers = consumers
         self._costs: dict[Key, tuple[Sequence[float], float]] = {}
+        #: Tasks that may be dealt out, and those that only put the results of such together.
+        self._dealt: set[Key] = set()
+        self._above: set[Key] = set()
+        self._received = dict.fromkeys(self._regions, 0.0)
 
     def add(self, key: Key, inputs: Collection[Key]) -> None:
         """Work out what a task costs in each Region; its inputs have to be known or added before."""
@@ -69,12 +80,29 @@ class Cheapest:
                     costs[self._number[there]] -= nbytes * share
         found = [cost + everywhere for cost in costs]
         self._costs[key] = found, min(found)
+        self._look_at_links(key, inputs)
+
+    def _look_at_links(self, key: Key, inputs: Collection[Key]) -> None:
+        if not self._above.isdisjoint(inputs) or not self._dealt.isdisjoint(inputs):
+            self._above.add(key)
+        elif self._size(key) <= _LITTLE * (self._costs[key][1] - _MUCH) and len(self._equal(key)) > 1:
+            self._dealt.add(key)
+
+    def _equal(self, key: Key) -> list[str]:
+        """Return the Regions in which a task costs about the least."""
+        made, least = self._costs[key]
+        pairs = zip(self._regions, made, strict=True)
+        return [region for region, cost in pairs if cost <= least * (1 + _LITTLE)]
 
     def choose(self, key: Key, needed_in: Collection[str]) -> str:
         """Return the Region for a task whose result is needed in some.
 
         Of equal ones that where it is needed, so that a whole group goes where its consumers are.
         """
+        if key in self._dealt:
+            region = min(self._equal(key), key=lambda region: (self._received[region], region))
+            self._received[region] += self._costs[key][1]
+            return region
         nbytes = self._size(key)
         made, _ = self._costs[key]
         best, least = "", float("inf")

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from dask._task_spec import DataNode, GraphNode, Task, _execute_subgraph
 from dask.typing import Key
+from toolz.functoolz import Compose
 
 __all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
 
 #: Bytes of a result about which nothing is known, and of a task that only holds an array to read.
 UNKNOWN = 1000.0
-
-#: What flox carries for a mean, the most common of its reductions.
-_SUM_AND_COUNT = 2
 
 # Of tasks that Dask adds to put a collection's results together (dask/_expr.py:1348).
 _FINALIZE = "finalize-"
@@ -33,6 +31,10 @@ _INTERMEDIATES = {
     "moment_combine": 3,
     "arg_chunk": 2,
     "arg_combine": 2,
+    # flox: sum and count, for a mean
+    "chunk_reduce": 2,
+    "_simple_combine": 2,
+    "_grouped_combine": 2,
 }
 
 
@@ -84,8 +86,8 @@ def _intermediates(task: Any) -> int:
     function = getattr(task, "func", None)
     if function is None and isinstance(task, tuple) and task:
         function = task[0]
-    while isinstance(function, partial):
-        function = function.func
+    while isinstance(function, (partial, Compose)):
+        function = function.func if isinstance(function, partial) else function.first
     return _INTERMEDIATES.get(getattr(function, "__name__", ""), 1)
 
 
@@ -187,7 +189,7 @@ class Sizes:
         result, step, _ = layer.partition("-partial-")
         blocks = self.blocks.get(re.sub(r"-\d+$", "", result)) if step else None
         nbytes = None if blocks is None else blocks.nbytes((0,) * len(blocks.chunks))
-        return None if nbytes is None else _SUM_AND_COUNT * nbytes
+        return None if nbytes is None else _INTERMEDIATES["_simple_combine"] * nbytes
 
 
 def _is_loaded(value: object) -> bool:
