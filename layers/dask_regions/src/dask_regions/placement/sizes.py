@@ -179,7 +179,8 @@ class Sizes:
             layer, *axes = str(name).split("_.")
             index = [around[int(axis)] for axis in axes if axis.isdigit() and int(axis) < len(around)]
             index = index if axes else list(around)
-        blocks = self.blocks.get(str(layer))
+        # Copies for a delayed object have a suffix (dask/_expr.py, ProhibitReuse).
+        blocks = self.blocks.get(str(layer)) or self.blocks.get(str(layer).rpartition("-")[0])
         if blocks is None:
             return self._of_group_step(str(layer))
         return blocks.nbytes(tuple(index))
