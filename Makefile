@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test test-faults check format bench-wan clean
+.PHONY: help demo local test test-faults check format bench-wan bench-planning clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,6 +33,7 @@ check: .venv/all ## the static part of what CI runs
 	$(BIN)/mypy layers/dask_regions/src local/src
 	@for function in functions/*/; do $(BIN)/mypy $$function/app.py || exit 1; done
 	$(BIN)/mypy tests
+	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/dask-regions check
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
@@ -46,6 +47,9 @@ format: .venv/all ## put the code into shape
 
 bench-wan: .venv/all ## measure crossings and makespans against peers (root)
 	$(BIN)/python -m benchmarks.wan $(ARGS)
+
+bench-planning: .venv/all ## measure what placement costs the scheduler
+	$(BIN)/python -m benchmarks.planning $(ARGS)
 
 clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam

@@ -1,101 +1,183 @@
 """Measure ``update_graph`` with and without placement: ``python -m benchmarks.planning``.
 
-Both schedulers run in this process, one after the other, several times, on graphs of some 100,000 tasks.
-The stock scheduler gets the same graph without marks. Workers are processes of their own, and no task
-ever ends, so that what is measured is the arrival of the graph alone.
+Both schedulers run in this process, in turn, several times, on graphs of some 100,000 tasks. The stock
+scheduler gets the same graph without marks. Workers are processes of their own, and no task ever ends,
+so that what is measured is the arrival of the graph alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import dask.array as da
+import click
 from distributed import Client, Scheduler
 
 from benchmarks.planning.graphs import EAST, GRAPHS, WEST
+from dask_regions.placement.plugin import PlacementPlugin
 
-CLIENT = "eu-west-2"
+_START_SECONDS = 300
 
 
 @dataclass
 class Run:
-    """One arrival of a graph: seconds of ``update_graph``, longest seconds of event loop in placement."""
+    """One arrival of a graph.
+
+    Attributes
+    ----------
+    seconds
+        Of ``update_graph``, by the scheduler's own event.
+    piece
+        Longest piece of event loop that placement took, in seconds.
+    tasks
+        Of the scheduler afterwards.
+    nbytes
+        Memory that was allocated and stays, where it was traced.
+    """
 
     seconds: float
-    loop: float
+    piece: float
     tasks: int
-    nbytes: float
+    nbytes: float = 0.0
 
 
-def _worker(address: str, region: str) -> subprocess.Popen[bytes]:
-    command = ["-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
-    command += ["--no-dashboard", "--resources", f"region-{region}=1"]
-    command += ["--preload", "dask_regions.placement.worker_preload"]
-    return subprocess.Popen(
-        [sys.executable, *command],
-        env={**os.environ, "AWS_REGION": region},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+@dataclass
+class Row:
+    """What is reported of a graph: medians, of paired runs for the ratio."""
+
+    graph: str
+    tasks: int
+    stock_seconds: float
+    seconds: float
+    ratio: float
+    piece_seconds: float
+    bytes_per_task: float | None
+
+    def __str__(self) -> str:
+        memory = "" if self.bytes_per_task is None else f"{self.bytes_per_task:.0f}"
+        return (
+            f"| `{self.graph}` | {self.tasks:,} | {self.stock_seconds:.2f} | {self.seconds:.2f} "
+            f"| {self.ratio:.3f} | {self.piece_seconds * 1000:.0f} | {memory} |"
+        )
+
+
+@click.command()
+@click.option("--repeats", default=5, show_default=True, help="runs of each graph on each scheduler")
+@click.option("--graphs", default="", help="part of a graph's name")
+@click.option("--memory", is_flag=True, help="measure memory, too: some minutes more for each graph")
+@click.option("--output", type=click.Path(path_type=Path), help="where to write the figures, in JSON")
+def main(repeats: int, graphs: str, memory: bool, output: Path | None) -> None:
+    """Measure what placement costs the scheduler when a graph arrives."""
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    click.echo("| graph | tasks | stock s | ours s | ours : stock | longest piece ms | bytes a task |")
+    click.echo("| --- | --- | --- | --- | --- | --- | --- |")
+    rows = []
+    for name in GRAPHS:
+        if graphs in name:
+            rows.append(_row(name, repeats, memory))
+            click.echo(str(rows[-1]))
+    if output:
+        output.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+def _row(name: str, repeats: int, memory: bool) -> Row:
+    pairs = [[asyncio.run(_run(name, ours)) for ours in (False, True)] for _ in range(repeats)]
+    stock, ours = zip(*pairs, strict=True)
+    traced = [asyncio.run(_run(name, ours, traced=True)) for ours in (False, True)] if memory else []
+    return Row(
+        graph=name,
+        tasks=ours[0].tasks,
+        stock_seconds=statistics.median(run.seconds for run in stock),
+        seconds=statistics.median(run.seconds for run in ours),
+        ratio=statistics.median(own.seconds / other.seconds for other, own in pairs),
+        piece_seconds=max(run.piece for run in ours),
+        bytes_per_task=(traced[1].nbytes - traced[0].nbytes) / ours[0].tasks if memory else None,
     )
 
 
-async def measure(name: str, ours: bool, traced: bool) -> Run:
+async def _run(name: str, ours: bool, traced: bool = False) -> Run:
     """Send one graph to a new scheduler."""
     preload = ["dask_regions.placement.preload"] if ours else []
-    async with Scheduler(port=0, host="127.0.0.1", dashboard_address=":0", preload=preload) as scheduler:
-        workers = [_worker(scheduler.address, region) for region in (WEST, WEST, EAST, EAST)]
-        try:
+    settings: dict[str, Any] = {"port": 0, "host": "127.0.0.1", "dashboard_address": ":0", "preload": preload}
+    async with Scheduler(**settings) as scheduler:
+        with _workers(scheduler.address):
             async with Client(scheduler.address, asynchronous=True) as client:
-                await client.wait_for_workers(len(workers), timeout=120)
-                return await _arrive(scheduler, client, GRAPHS[name](ours), ours, traced)
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
+                await client.wait_for_workers(4, timeout=_START_SECONDS)
+                return await _arrive(scheduler, client, name, ours, traced)
 
 
-async def _arrive(scheduler: Scheduler, client: Client, array: da.Array, ours: bool, traced: bool) -> Run:
-    pieces = _time_pieces(scheduler) if ours else [0.0]
+@contextmanager
+def _workers(address: str) -> Iterator[None]:
+    command = [
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+    ]
+    command += ["--preload", "dask_regions.placement.worker_preload"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *command, "--resources", f"region-{region}=1"],
+            env={**os.environ, "AWS_REGION": region},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for region in (WEST, WEST, EAST, EAST)
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()  # their tasks never end
+            process.wait()
+
+
+async def _arrive(scheduler: Scheduler, client: Client, name: str, ours: bool, traced: bool) -> Run:
+    arrived: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def on_event(event: tuple[float, Any]) -> None:
+        message = event[1]
+        if isinstance(message, dict) and message.get("action") == "update-graph" and not arrived.done():
+            arrived.set_result(message["metrics"]["duration_seconds"])
+
+    client.subscribe_topic("scheduler", on_event)
+    await client.run_on_scheduler(int)
+    pieces = _timed(scheduler) if ours else [0.0]
+    array = GRAPHS[name](ours)
     gc.collect()
     if traced:
         tracemalloc.start()
     future = client.compute(array)
-    before = 0
-    while not (events := _arrivals(scheduler)):
-        await asyncio.sleep(0.05)
-    nbytes = 0.0
+    seconds = await arrived
+    run = Run(seconds, max(pieces), len(scheduler.tasks))
     if traced:
         gc.collect()
-        nbytes = tracemalloc.get_traced_memory()[0] - before
+        run.nbytes = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-    run = Run(events[0]["metrics"]["duration_seconds"], max(pieces), len(scheduler.tasks), nbytes)
-    future.cancel()
+    await future.cancel()
     return run
 
 
-def _arrivals(scheduler: Scheduler) -> list[dict[str, Any]]:
-    return [
-        event
-        for _, event in scheduler.get_events("scheduler")
-        if isinstance(event, dict) and event.get("action") == "update-graph"
-    ]
-
-
-def _time_pieces(scheduler: Scheduler) -> list[float]:
+def _timed(scheduler: Scheduler) -> list[float]:
     """Time what placement does on the event loop."""
-    pieces: list[float] = [0.0]
-    plugin = scheduler.plugins["dask-regions-placement"]
+    pieces = [0.0]
+    plugin = scheduler.plugins[PlacementPlugin.name]
     update_graph = plugin.update_graph
 
     def timed(*args: Any, **kwargs: Any) -> None:
@@ -103,49 +185,9 @@ def _time_pieces(scheduler: Scheduler) -> list[float]:
         update_graph(*args, **kwargs)
         pieces.append(time.perf_counter() - start)
 
-    plugin.update_graph = timed
+    vars(plugin).update(update_graph=timed)
     return pieces
 
 
-async def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--graphs", help="part of a graph's name", default="")
-    parser.add_argument("--json", help="where to write the runs")
-    arguments = parser.parse_args()
-    rows = []
-    print("| graph | tasks | stock s | ours s | ratio | longest piece ms | bytes a task |")
-    print("|---|---|---|---|---|---|---|")
-    for name in GRAPHS:
-        if arguments.graphs not in name:
-            continue
-        runs: dict[bool, list[Run]] = {False: [], True: []}
-        for _ in range(arguments.repeats):
-            for ours in (False, True):
-                runs[ours].append(await measure(name, ours, traced=False))
-        memory = [(await measure(name, ours, traced=True)).nbytes for ours in (False, True)]
-        stock, own = (statistics.median(run.seconds for run in runs[ours]) for ours in (False, True))
-        ratio = statistics.median(b.seconds / a.seconds for a, b in zip(runs[False], runs[True], strict=True))
-        tasks = runs[True][0].tasks
-        row = {
-            "graph": name,
-            "tasks": tasks,
-            "stock": stock,
-            "ours": own,
-            "ratio": ratio,
-            "piece": max(run.loop for run in runs[True]),
-            "bytes": (memory[1] - memory[0]) / tasks,
-        }
-        rows.append(row)
-        print(
-            f"| `{name}` | {tasks:,} | {stock:.2f} | {own:.2f} | {ratio:.3f} "
-            f"| {row['piece'] * 1000:.0f} | {row['bytes']:.0f} |",
-            flush=True,
-        )
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump(rows, file, indent=1)
-
-
 if __name__ == "__main__":
-    asyncio.run(_main())
+    main()

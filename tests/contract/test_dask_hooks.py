@@ -78,7 +78,7 @@ async def test_update_graph_may_restrict_tasks_before_they_start(
     recorder = Recorder()
     scheduler.add_plugin(recorder)
     assert await client.submit(lambda: get_worker().address) == worker.address
-    assert recorder.states == ["released"], "look at plan.make_plan: it places tasks in state 'released'"
+    assert recorder.states == ["released"], "look at PlacementPlugin: it restricts tasks in state released"
     assert recorder.steps[:2] == [("released", "waiting"), ("waiting", "processing")]
 
 
@@ -118,7 +118,7 @@ async def test_task_states_have_what_planning_reads(scheduler: Scheduler, client
     two = client.submit(lambda x: x, one)
     await two
     task = scheduler.tasks[one.key]
-    look = "look at placement/plan.py"
+    look = "look at placement/situation.py and placement/materialize.py"
     assert isinstance(task.run_spec, GraphNode), look
     assert task.nbytes > 0, look
     assert len(task.group) == 1, look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import dask.config
 import pytest
 import pytest_socket
 
@@ -14,3 +15,12 @@ def _no_sockets() -> Iterator[None]:
     pytest_socket.disable_socket(allow_unix_socket=True)
     yield
     pytest_socket.enable_socket()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_client() -> Iterator[None]:
+    # Clients of other tests that were closed in another order than they were opened leave themselves behind
+    # as Dask's scheduler.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(dask.config.config, "scheduler", raising=False)
+        yield

@@ -38,7 +38,7 @@ def part(start: str, days: int = 5, variable: str = "tas") -> xr.Dataset:
 def opened(path: Path) -> xr.Dataset:
     source = Source(REGION, str(path), "data", zarr=path.suffix == ".zarr")
     marked: xr.Dataset = pickle.loads(_open_source(source))
-    return _chunk(marked, REGION)
+    return _chunk(marked)
 
 
 def test_a_gap_is_no_mistake() -> None:

@@ -10,7 +10,8 @@ import pytest
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
 
 from dask_regions.placement.marker import RegionArray
-from dask_regions.placement.plan import Plan, Situation, make_plan
+from dask_regions.placement.plan import Plan, make_plan
+from dask_regions.placement.situation import Situation
 from dask_regions.placement.sizes import Blocks
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"

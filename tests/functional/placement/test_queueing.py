@@ -15,7 +15,7 @@ from distributed import Client, Event, Scheduler, Worker, wait
 from distributed.core import Status
 
 from dask_regions.placement import ahead, queueing
-from dask_regions.placement.plan import region_of_worker
+from dask_regions.placement.situation import region_of_worker
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

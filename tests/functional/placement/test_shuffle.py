@@ -15,7 +15,7 @@ import pytest
 from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
 
 from dask_regions.placement import locality, queueing, shuffle
-from dask_regions.placement.plan import region_of_worker
+from dask_regions.placement.situation import region_of_worker
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

@@ -49,20 +49,22 @@ class Cheapest:
         size: Callable[[Key], float],
         consumers: Mapping[Key, int],
     ) -> None:
-        self._regions = sorted(regions)
-        self._number = {region: number for number, region in enumerate(self._regions)}
+        #: To choose from, sorted.
+        self.regions = sorted(regions)
+        self._number = {region: number for number, region in enumerate(self.regions)}
         self._where = where
         self._size = size
         self._consumers = consumers
         self._costs: dict[Key, tuple[Sequence[float], float]] = {}
-        #: Tasks that may be dealt out, and those that only put the results of such together.
-        self._dealt: set[Key] = set()
+        #: Tasks that may be dealt out to several Regions.
+        self.dealt: set[Key] = set()
+        #: Those that put the results of such together.
         self._above: set[Key] = set()
-        self._received = dict.fromkeys(self._regions, 0.0)
+        self._received = dict.fromkeys(self.regions, 0.0)
 
     def add(self, key: Key, inputs: Collection[Key]) -> None:
         """Work out what a task costs in each Region; its inputs have to be known or added before."""
-        costs = [0.0] * len(self._regions)
+        costs = [0.0] * len(self.regions)
         everywhere = 0.0
         for dependency in inputs:
             there = self._where[dependency]
@@ -83,15 +85,15 @@ class Cheapest:
         self._look_at_links(key, inputs)
 
     def _look_at_links(self, key: Key, inputs: Collection[Key]) -> None:
-        if not self._above.isdisjoint(inputs) or not self._dealt.isdisjoint(inputs):
+        if not self._above.isdisjoint(inputs) or not self.dealt.isdisjoint(inputs):
             self._above.add(key)
         elif self._size(key) <= _LITTLE * (self._costs[key][1] - _MUCH) and len(self._equal(key)) > 1:
-            self._dealt.add(key)
+            self.dealt.add(key)
 
     def _equal(self, key: Key) -> list[str]:
         """Return the Regions in which a task costs about the least."""
         made, least = self._costs[key]
-        pairs = zip(self._regions, made, strict=True)
+        pairs = zip(self.regions, made, strict=True)
         return [region for region, cost in pairs if cost <= least * (1 + _LITTLE)]
 
     def choose(self, key: Key, needed_in: Collection[str]) -> str:
@@ -99,14 +101,14 @@ class Cheapest:
 
         Of equal ones that where it is needed, so that a whole group goes where its consumers are.
         """
-        if key in self._dealt:
+        if key in self.dealt:
             region = min(self._equal(key), key=lambda region: (self._received[region], region))
             self._received[region] += self._costs[key][1]
             return region
         nbytes = self._size(key)
         made, _ = self._costs[key]
         best, least = "", float("inf")
-        for region, cost in zip(self._regions, made, strict=True):
+        for region, cost in zip(self.regions, made, strict=True):
             here = region in needed_in
             total = round(cost + nbytes * (len(needed_in) - here)) - 0.5 * here
             if total < least:

@@ -23,7 +23,7 @@ from dask._task_spec import DataNode
 
 from dask_regions.names import REGION_ANNOTATION, region_of_resource
 from dask_regions.placement.payload import Marker, Memo, find_markers
-from dask_regions.placement.plan import region_of_task, region_of_worker
+from dask_regions.placement.situation import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from distributed.scheduler import Recs, Scheduler, TaskState

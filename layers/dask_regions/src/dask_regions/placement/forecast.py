@@ -15,8 +15,9 @@ from distributed.protocol.serialize import deserialize
 from distributed.utils import offload
 
 from dask_regions.placement.materialize import plan_expression, situation
-from dask_regions.placement.plan import Plan, Situation
+from dask_regions.placement.plan import Plan
 from dask_regions.placement.plugin import plugin_of
+from dask_regions.placement.situation import Situation
 
 if TYPE_CHECKING:
     from distributed.scheduler import Scheduler

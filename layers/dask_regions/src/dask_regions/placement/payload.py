@@ -66,12 +66,12 @@ def holds_nothing(task: Task, memo: Memo) -> bool:
 
     False where that takes a closer look. Most tasks of most graphs are told so, several times faster.
     """
-    if task.kwargs or (type(task.func) not in _LEAVES and memo.get(id(task.func)) is not _NONE):
+    if task.kwargs or (type(task.func) not in _LEAVES and memo.get(id(task.func), True)):
         return False
     for argument in task.args:
         value = argument.value if type(argument) is DataNode else argument
         kind = type(value)
-        if kind in _LEAVES or memo.get(id(value)) is _NONE:
+        if kind in _LEAVES or not memo.get(id(value), True):
             continue
         if kind is tuple and _LEAVES.issuperset(map(type, value)):
             continue

@@ -11,61 +11,28 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from dask._task_spec import Alias, GraphNode, Task, TaskRef
 from dask.typing import Key
 
-from dask_regions.names import region_of_resource
 from dask_regions.placement.cheapest import OPEN, Cheapest, most_common
 from dask_regions.placement.reads import Reads, find_reads, take_apart
 from dask_regions.placement.regroup import regroup
+from dask_regions.placement.situation import Situation
 from dask_regions.placement.sizes import Blocks, Sizes
 from dask_regions.placement.unfuse import unfuse
 
-if TYPE_CHECKING:
-    from distributed.scheduler import TaskState, WorkerState
-
-__all__ = ["Plan", "Situation", "make_plan", "region_of_task", "region_of_worker"]
+__all__ = ["Plan", "make_plan"]
 
 
-def region_of_worker(worker: WorkerState) -> str | None:
-    """Return the Region of a worker's pool, or None where it belongs to none."""
-    return next(filter(None, map(region_of_resource, worker.resources or ())), None)
-
-
-def region_of_task(task: TaskState) -> str | None:
-    """Return the Region that a task is restricted to, or None."""
-    return next(filter(None, map(region_of_resource, task.resource_restrictions or ())), None)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a plan has to know about a cluster.
-
-    Attributes
-    ----------
-    client_region
-        Region of scheduler and client; results are delivered to it.
-    alive
-        Regions whose pools have workers.
-    known
-        Keys that the scheduler has, of this and of earlier graphs.
-    where_is
-        Region of a known key's result, or where it will be; None where that is open.
-    nbytes
-        Bytes of a known key's result, None where it has none yet.
-    """
-
-    client_region: str = "client"
-    alive: frozenset[str] = frozenset()
-    known: Collection[Key] = frozenset()
-    where_is: Callable[[Key], str | None] = lambda _: None
-    nbytes: Callable[[Key], float | None] = lambda _: None
+#: So many tasks with a choice are also priced together, once per Region: beyond, it would take too long.
+_COMPARED = 10_000
+#: Share of the bytes that this has to save.
+_WORTH = 0.02
 
 
 @dataclass
@@ -112,6 +79,16 @@ class Plan:
 
     def _where(self, key: Key) -> str | None:
         return self.homes.get(key) or self.located.get(key)
+
+    @cached_property
+    def by_region(self) -> dict[tuple[str, bool], list[Key]]:
+        """Keys by the Region to restrict them to, and whether they read or write marked data."""
+        found: defaultdict[tuple[str, bool], list[Key]] = defaultdict(list)
+        reads = self.reads.markers
+        for key, region in self.homes.items():
+            if region is not None:
+                found[region, key in reads].append(key)
+        return dict(found)
 
 
 def make_plan(
@@ -256,24 +233,69 @@ class _Planner:
 
     def decide(self) -> None:
         """Place what is undecided, the last tasks first: each where the fewest bytes cross."""
-        where, graph = self._where, self._graph
-        client_region = self._situation.client_region
-        for key in self._undecided:
-            if where[key] == OPEN:
-                self._cheapest.add(key, graph[key].dependencies)
+        where = self._where
+        having_choice = [key for key in self._undecided if where[key] == OPEN]
+        for key in having_choice:
+            self._cheapest.add(key, self._graph[key].dependencies)
         for key in reversed(self._undecided):
-            followers = self._followers.get(key, ())
-            needed = {region for follower in followers if (region := where[follower])}
-            if where[key] is None:
-                # No data of a Region: where it is delivered does not matter, Dask may spread it.
-                where[key] = most_common(filter(None, map(where.get, followers))) if needed else None
-            else:
+            if where[key] == OPEN:
+                needed = self._needed_in(key)
                 if key in self._delivered:
-                    needed.add(client_region)
+                    needed.add(self._situation.client_region)
                 where[key] = self._cheapest.choose(key, needed)
-                self._mixed.append(key)
-            if needed - {where[key]}:
-                self._mixed += followers
+            else:
+                self._follow(key)
+        if 0 < len(having_choice) <= _COMPARED and not self._cheapest.dealt:
+            self._compare(having_choice)
+        self._mixed += having_choice
+        for key in self._undecided:
+            if self._needed_in(key) - {where[key]}:
+                self._mixed += self._followers[key]
+
+    def _needed_in(self, key: Key) -> set[str]:
+        return {region for follower in self._followers.get(key, ()) if (region := self._where[follower])}
+
+    def _follow(self, key: Key) -> None:
+        """Place a task that needs no Region with most of its consumers.
+
+        Where its result is delivered does not matter: Dask may spread such work.
+        """
+        regions = [region for follower in self._followers.get(key, ()) if (region := self._where[follower])]
+        self._where[key] = most_common(regions) if regions else None
+
+    def _compare(self, having_choice: Collection[Key]) -> None:
+        """Put all tasks with a choice into one Region if that is cheaper: what they share counts once."""
+        where = self._where
+        followers = (self._followers.get(key, ()) for key in having_choice)
+        takers = dict.fromkeys(chain(having_choice, self._mixed, *followers))
+        best = {key: where[key] for key in having_choice}
+        least = self._crossing(takers) * (1 - _WORTH)
+        for region in self._cheapest.regions:
+            where.update(dict.fromkeys(having_choice, region))
+            nbytes = self._crossing(takers)
+            if nbytes < least:
+                best, least = dict.fromkeys(having_choice, region), nbytes
+        where.update(best)
+        free = set(self._undecided).difference(having_choice)
+        for key in reversed(self._undecided):
+            if key in free:
+                self._follow(key)
+
+    def _crossing(self, takers: Iterable[Key]) -> float:
+        """Return the bytes that cross to some tasks and from them to the client."""
+        where = self._where
+        crossing = {
+            (dependency, here)
+            for key in takers
+            if (here := where[key])
+            for dependency in self._graph[key].dependencies
+            if where[dependency] not in (None, here)
+        }
+        delivered = (key for key in takers if key in self._delivered)
+        crossing |= {
+            (key, client) for key in delivered if where[key] != (client := self._situation.client_region)
+        }
+        return sum(self._size(key) for key, _ in crossing)
 
     def _size(self, key: Key) -> float:
         return self._sizes.of(key, self._graph)

@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -18,7 +17,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from dask_regions.errors import ConfigurationError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
 from dask_regions.placement.materialize import current_plan
-from dask_regions.placement.plan import region_of_task, region_of_worker
+from dask_regions.placement.situation import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
@@ -88,19 +87,12 @@ class PlacementPlugin(SchedulerPlugin):
         plan = current_plan()
         if plan is None:
             return
+        for (region, reads), keys in plan.by_region.items():
+            self._restrict_all(scheduler.tasks, keys, region, reads)
         # `client.submit` under `dask.annotate(region=...)` has its annotation beside its graph.
-        asked = annotations.get(REGION_ANNOTATION, {}).items()
-        for key, region in chain(plan.homes.items(), asked):
-            if region is None:
-                continue
-            task = scheduler.tasks.get(key)
-            if task is None or task.state != "released":
-                continue
-            reads = key in plan.reads.markers
-            if not self._is_bound(task):
-                self._restrict(task, region, reads=reads)
-            elif reads:
-                self._bound_reads[key] = region
+        for key, region in annotations.get(REGION_ANNOTATION, {}).items():
+            if isinstance(region, str):
+                self._restrict_all(scheduler.tasks, [key], region, reads=False)
         torn = plan.reads.torn
         if torn:
             logger.warning(
@@ -109,21 +101,36 @@ class PlacementPlugin(SchedulerPlugin):
                 torn[0],
             )
 
-    @staticmethod
-    def _is_bound(task: TaskState) -> bool:
-        return bool(task.worker_restrictions or task.host_restrictions or region_of_task(task))
+    def _restrict_all(
+        self, tasks: Mapping[Key, TaskState], keys: list[Key], region: str, reads: bool
+    ) -> None:
+        # Every task of a graph passes here, on the event loop: one look at most of them.
+        restrictions = self._shared(region, reads, ())
+        for key in keys:
+            task = tasks.get(key)
+            if task is None or task.state != "released":
+                continue
+            if not (task.resource_restrictions or task.worker_restrictions or task.host_restrictions):
+                task.resource_restrictions = restrictions
+            elif not (task.worker_restrictions or task.host_restrictions or region_of_task(task)):
+                self._restrict(task, region, reads=reads)
+            elif reads:
+                self._bound_reads[key] = region
 
     def _restrict(self, task: TaskState, region: str, *, reads: bool) -> None:
+        others = tuple((task.resource_restrictions or {}).items())
+        task.resource_restrictions = self._shared(region, reads, others)
+
+    def _shared(self, region: str, reads: bool, others: tuple[tuple[str, float], ...]) -> dict[str, float]:
         # Zero units: the resource says where, and does not limit how many. Tasks share one dict, or
         # placement would cost the scheduler some 200 bytes a task.
-        others = tuple((task.resource_restrictions or {}).items())
         restrictions = self._restrictions.get((region, reads, others))
         if restrictions is None:
             restrictions = {**dict(others), region_resource(region): 0}
             self._restrictions[region, reads, others] = restrictions
             if reads:
                 self._reading[id(restrictions)] = region
-        task.resource_restrictions = restrictions
+        return restrictions
 
     def move(self, task: TaskState, region: str) -> None:
         """Restrict a task that was placed to another Region."""

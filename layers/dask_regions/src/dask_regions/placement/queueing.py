@@ -23,7 +23,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_regions.names import region_of_resource, region_resource
 from dask_regions.placement.ahead import NEAR, RoundTrips, tasks_ahead
-from dask_regions.placement.plan import region_of_worker
+from dask_regions.placement.situation import region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key

@@ -25,7 +25,7 @@ from distributed.shuffle._exceptions import P2PConsistencyError
 from distributed.shuffle._rechunk import P2PRechunkLayer, _split_partials
 
 from dask_regions.names import region_resource
-from dask_regions.placement.plan import region_of_task
+from dask_regions.placement.situation import region_of_task
 
 if TYPE_CHECKING:
     from dask._task_spec import GraphNode
