@@ -104,18 +104,32 @@ class PlacementPlugin(SchedulerPlugin):
     def _restrict_all(
         self, tasks: Mapping[Key, TaskState], keys: list[Key], region: str, reads: bool
     ) -> None:
-        # Every task of a graph passes here, on the event loop: one look at most of them.
+        # Every task of a graph passes here, on the event loop: the loop is as short as can be.
         restrictions = self._shared(region, reads, ())
-        for key in keys:
-            task = tasks.get(key)
-            if task is None or task.state != "released":
+        others = []
+        for task in map(tasks.get, keys):
+            if task is None:
                 continue
-            if not (task.resource_restrictions or task.worker_restrictions or task.host_restrictions):
+            if (
+                task.resource_restrictions is None
+                and task.worker_restrictions is None
+                and task.host_restrictions is None
+                and task.state == "released"
+            ):
                 task.resource_restrictions = restrictions
-            elif not (task.worker_restrictions or task.host_restrictions or region_of_task(task)):
-                self._restrict(task, region, reads=reads)
-            elif reads:
-                self._bound_reads[key] = region
+            else:
+                others.append(task)
+        for task in others:
+            self._restrict_bound(task, region, reads)
+
+    def _restrict_bound(self, task: TaskState, region: str, reads: bool) -> None:
+        """Restrict a task that the user, or an earlier graph, has restricted already; or leave it so."""
+        if task.state != "released":
+            return
+        if not (task.worker_restrictions or task.host_restrictions or region_of_task(task)):
+            self._restrict(task, region, reads=reads)
+        elif reads:
+            self._bound_reads[task.key] = region
 
     def _restrict(self, task: TaskState, region: str, *, reads: bool) -> None:
         others = tuple((task.resource_restrictions or {}).items())

@@ -33,9 +33,9 @@ _INTERMEDIATES = {
     "arg_combine": 2,
     # flox: sum and count, for a mean
     "chunk_reduce": 2,
-    "_simple_combine": 2,
-    "_grouped_combine": 2,
 }
+# Steps of flox's tree reductions: it writes one group down for them, however many there are.
+_NO_CHUNKS = frozenset({"_simple_combine", "_grouped_combine"})
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ def layer_blocks(layer: Any) -> Blocks | None:
     if not chunks or dtype is None:
         return None
     task = _a_task(layer)
+    if _function_name(task) in _NO_CHUNKS:
+        return None
     itemsize = float(np.dtype(dtype).itemsize) * _intermediates(task)
     return Blocks(_reduced(chunks, task), itemsize)
 
@@ -83,12 +85,17 @@ def _a_task(layer: Any) -> Any:
 
 
 def _intermediates(task: Any) -> int:
+    return _INTERMEDIATES.get(_function_name(task), 1)
+
+
+def _function_name(task: Any) -> str:
+    """Return the name of what a task calls first, below what it is wrapped in."""
     function = getattr(task, "func", None)
     if function is None and isinstance(task, tuple) and task:
         function = task[0]
     while isinstance(function, (partial, Compose)):
         function = function.func if isinstance(function, partial) else function.first
-    return _INTERMEDIATES.get(getattr(function, "__name__", ""), 1)
+    return getattr(function, "__name__", "")
 
 
 def _reduced(chunks: Any, task: Any) -> tuple[tuple[float, ...], ...]:
@@ -190,7 +197,7 @@ class Sizes:
         result, step, _ = layer.partition("-partial-")
         blocks = self.blocks.get(re.sub(r"-\d+$", "", result)) if step else None
         nbytes = None if blocks is None else blocks.nbytes((0,) * len(blocks.chunks))
-        return None if nbytes is None else _INTERMEDIATES["_simple_combine"] * nbytes
+        return None if nbytes is None else _INTERMEDIATES["chunk_reduce"] * nbytes
 
 
 def _is_loaded(value: object) -> bool:
