@@ -12,6 +12,7 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, Scheduler, Worker
+from distributed.scheduler import WorkerState
 from distributed.worker_state_machine import GatherDepNetworkFailureEvent
 
 from dask_regions.errors import EmptyPoolError, UnavailableError
@@ -118,6 +119,15 @@ async def test_a_ready_task_is_sent_when_it_is_recommended_for_processing(
     move(task, EAST)
     scheduler.transitions({task.key: "processing"}, "test")
     assert await future == 0, "look at placement/failover.py, fail_over"
+
+
+async def test_a_queued_task_may_be_recommended_to_wait_and_a_worker_says_when_it_was_seen(
+    scheduler: Scheduler,
+) -> None:
+    look = "look at placement/failover.py, fail_over, and placement/queueing.py"
+    assert ("queued", "released") in scheduler._TRANSITIONS_TABLE, look
+    assert ("released", "waiting") in scheduler._TRANSITIONS_TABLE, look
+    assert "last_seen" in WorkerState.__slots__, "look at placement/watch.py and placement/locality.py"
 
 
 async def test_the_time_to_live_of_workers_is_looked_after_by_a_named_callback(scheduler: Scheduler) -> None:

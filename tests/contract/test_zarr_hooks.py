@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from dask.tokenize import tokenize
 from distributed import Client, LocalCluster
 from xarray.backends.zarr import ZarrArrayWrapper
+from xarray.core import indexing
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, StorePath, WrapperStore
+
+from dask_regions.placement.marker import RegionArray
 
 
 def test_an_array_stores_what_leads_to_its_store() -> None:
@@ -74,3 +78,19 @@ def test_a_clients_event_loop_is_reachable_from_other_threads() -> None:
         assert client.loop is not None
         loop = client.loop.asyncio_loop
         assert loop.is_running(), "look at placement/forward.py"
+
+
+def test_a_store_that_wraps_another_overrides_these_methods() -> None:
+    look = "look at placement/contents.py: its recorder overrides them"
+    for name in ("_get_many", "_ensure_open"):
+        assert callable(getattr(WrapperStore, name, None)), look
+
+
+def test_a_registered_token_goes_before_an_objects_own() -> None:
+    class Refuses(xr.Variable):
+        def __dask_tokenize__(self) -> Any:
+            raise AssertionError("look at placement/marker.py: _without_reading")
+
+    array = RegionArray(np.ones(3), region="us-west-2", what="x", token="1")
+    lazy = indexing.LazilyIndexedArray(array)
+    assert tokenize(Refuses("x", lazy)) == tokenize(Refuses("x", lazy))

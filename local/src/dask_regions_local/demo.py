@@ -20,6 +20,7 @@ from rich.table import Table
 import dask_regions
 from dask_regions.aws.stepfunctions import follow, start
 from dask_regions.client.prices import PRICES_DATE, dollars
+from dask_regions.client.text import size
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.settings import environment
 from dask_regions_local import data, figure, job
@@ -191,12 +192,12 @@ def _report(console: Console, system: LocalSystem, comparison: Comparison, file:
     console.print("\n[bold]What crossed between Regions[/bold]")
     for (source, target), nbytes in sorted(moved.between.items()):
         if source != target:
-            console.print(f"  {source} to {target}: {_size(nbytes)}")
+            console.print(f"  {source} to {target}: {size(nbytes)}")
     whole = {(region, home): comparison.sizes[name] for name, region in comparison.regions.items()}
     total = sum(whole.values())
     console.print(
-        f"  together {_size(moved.crossed)}, {moved.crossed / total:.1%} of the data, about "
-        f"${moved.dollars:.7f}; moving the data to {home}: {_size(total)}, about ${dollars(whole):.7f}",
+        f"  together {size(moved.crossed)}, {moved.crossed / total:.1%} of the data, about "
+        f"${moved.dollars:.7f}; moving the data to {home}: {size(total)}, about ${dollars(whole):.7f}",
         soft_wrap=True,
     )
     console.print(f"  [dim]dollars are estimates from list prices of {PRICES_DATE}[/dim]")
@@ -209,7 +210,3 @@ def _report(console: Console, system: LocalSystem, comparison: Comparison, file:
     table.add_row("  STAC API", system.api_url)
     table.add_row("  dashboard", system.dashboard_url)
     console.print(table)
-
-
-def _size(nbytes: int) -> str:
-    return f"{nbytes / 1e6:.2f} MB" if nbytes >= 1e6 else f"{nbytes / 1e3:.1f} kB"

@@ -140,7 +140,12 @@ class Locality:
         *,
         occupancies: dict[WorkerState, float],
     ) -> WorkerState | None:
-        """Return who may steal a task; nobody to whom an input would have to cross."""
+        """Return who may steal a task; nobody to whom an input would have to cross.
+
+        Nobody steals a task of which an input crosses to its worker: under way, it would cross again.
+        """
+        if ts.processing_on is not None and _crosses(ts, ts.processing_on):
+            return None
         if ts.dependencies and not ts.resource_restrictions and ts.processing_on is not None:
             potential_thieves = self._without_crossing(ts, ts.processing_on, potential_thieves)
             if not potential_thieves:
@@ -157,7 +162,6 @@ class Locality:
             for dependency in ts.dependencies
         ]
         complete = set.intersection(*regions) if regions else set()
-        # What crosses to the victim's Region anyway costs no more inside it.
         complete.add(region_of_worker(victim))
         return {ws for ws in thieves if region_of_worker(ws) in complete}
 
@@ -184,6 +188,15 @@ class Locality:
         return {
             holders[0] for region, holders in by_region.items() if region in needing and len(holders) == 1
         }
+
+
+def _crosses(ts: TaskState, ws: WorkerState) -> bool:
+    """Whether an input of a task is held, and not in the Region of a worker."""
+    region = region_of_worker(ws)
+    return any(
+        dependency.who_has and all(region_of_worker(holder) != region for holder in dependency.who_has)
+        for dependency in ts.dependencies
+    )
 
 
 def install(scheduler: Scheduler) -> None:
