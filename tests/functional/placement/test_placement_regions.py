@@ -67,7 +67,7 @@ def _rewrap(array: xr.DataArray, inline: bool) -> da.Array:
     """Make the Dask array again from the lazy array that it reads, inlined into each task or not."""
     graph = dict(array.data.__dask_graph__())
     [lazy] = [getattr(node, "value", node) for key, node in graph.items() if str(key).startswith("original-")]
-    region = next(iter(_marks(lazy)))
+    region = _mark(lazy)
     with annotate(region=region):
         made: da.Array = da.from_array(
             lazy, chunks=(10, 120, 100), inline_array=inline, name=f"{inline}-{region}"
@@ -75,10 +75,11 @@ def _rewrap(array: xr.DataArray, inline: bool) -> da.Array:
     return made
 
 
-def _marks(lazy: Any) -> set[str]:
+def _mark(lazy: Any) -> str:
     while not isinstance(lazy, RegionArray):
         lazy = lazy.array
-    return {lazy.__dask_region__}
+    assert isinstance(lazy.__dask_region__, str)
+    return lazy.__dask_region__
 
 
 def test_what_follows_a_read_stays_in_its_region(client: Client, data: Any, west: xr.DataArray) -> None:
