@@ -108,7 +108,8 @@ def test_numbers_of_a_plan(client: Any, lazy: xr.DataArray) -> None:
     assert (found.tasks[""], found.read[WEST], found.empty) == (3, 200_000_000, ())
 
 
-def test_a_plan_reads_well() -> None:
+def test_a_plan_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "ESTIMATE_ERROR", None)
     assert str(Plan(make_forecast(empty=(EAST,)))) == (
         "Estimate, nothing has run; its error has not been measured yet.\n"
         "\n"

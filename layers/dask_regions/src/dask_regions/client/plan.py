@@ -30,7 +30,7 @@ __all__ = ["ESTIMATE_ERROR", "FINALIZE", "Plan", "current_client", "plan", "plan
 
 #: Within what factor of the metered bytes the estimate was, at worst, on the workloads of
 #: ``docs/benchmarks.md``; None where that was not measured.
-ESTIMATE_ERROR: float | None = None
+ESTIMATE_ERROR: float | None = 1.2
 
 #: What Dask calls the tasks that put a result together, alone or fused with others (dask/_expr.py:1350).
 FINALIZE = "finalize-hlgfinalizecompute"
