@@ -40,3 +40,18 @@ def test_a_task_whose_input_is_on_its_way_from_another_region_is_not_stolen(boun
 
 def test_a_task_whose_inputs_are_in_the_region_is_stolen_there() -> None:
     assert stolen(worker(WEST), worker(WEST), worker(WEST), {f"region-{WEST}": 0})
+
+
+def test_a_worker_that_asks_again_learns_of_the_other_regions() -> None:
+    sent: list[dict[str, Any]] = []
+    near, far = (SimpleNamespace(**vars(worker(r)), address=r, last_seen=float("inf")) for r in (WEST, EAST))
+    locality = Locality.__new__(Locality)
+    locality._asked = set()
+    locality._scheduler = SimpleNamespace(  # type: ignore[assignment]
+        workers={"w": worker(WEST)},
+        tasks={"key": SimpleNamespace(who_has=[near, far])},
+        stream_comms={"w": SimpleNamespace(send=sent.append)},
+    )
+    for _ in range(2):
+        locality.refresh_who_has(["key"], "w", "stimulus")
+    assert [message["who_has"]["key"] for message in sent] == [[WEST], [WEST, EAST]]

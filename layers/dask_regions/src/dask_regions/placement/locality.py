@@ -28,6 +28,8 @@ WAN_LATENCY = 0.08
 #: Seconds of silence after which a holder is not preferred any more, whatever the scheduler still believes:
 #: several heartbeats, of which a large cluster's workers send one every few seconds.
 _SILENT = 10.0
+#: Questions of workers for sources to remember.
+_ASKED = 10_000
 
 
 def nearby(holders: Iterable[WorkerState], region: str | None, now: float) -> list[str]:
@@ -56,6 +58,8 @@ class Locality:
         self._stock_cost: Callable[[TaskState, WorkerState], float] = scheduler.get_comm_cost
         self._stealing: WorkStealing | None = scheduler.extensions.get("stealing")
         self._memory: ActiveMemoryManagerExtension | None = scheduler.extensions.get("amm")
+        #: Workers that asked for the sources of a key.
+        self._asked: set[tuple[str, Key]] = set()
         if self._stealing is not None:
             self._stock_thief = self._stealing._get_thief
         if self._memory is not None:
@@ -88,8 +92,9 @@ class Locality:
     def refresh_who_has(self, keys: Iterable[Key], worker: str, stimulus_id: str) -> None:
         """Answer a worker whose sources are busy or gone.
 
-        Busy ones stay preferred. One that died is soon unknown to the scheduler; one that cannot be reached
-        falls silent. Then the worker learns of the other Regions' replicas.
+        The first time it is told of the near ones: they may just have been busy. Who asks again for the same
+        key learns of the other Regions' replicas too: a worker does not tell the scheduler that a source
+        lacked the key, so the same answer would be given for ever.
         """
         keys = list(keys)
         ws = self._scheduler.workers.get(worker)
@@ -100,7 +105,15 @@ class Locality:
         replicated = {key: ts.who_has for key, ts in known.items() if ts.who_has and len(ts.who_has) > 1}
         if replicated:
             now = time()
-            who_has = {key: nearby(holders, region, now) for key, holders in replicated.items()}
+            who_has = {
+                key: [ws.address for ws in holders]
+                if (worker, key) in self._asked
+                else nearby(holders, region, now)
+                for key, holders in replicated.items()
+            }
+            if len(self._asked) > _ASKED:
+                self._asked.clear()
+            self._asked.update((worker, key) for key in replicated)
             message = {"op": "refresh-who-has", "who_has": who_has, "stimulus_id": stimulus_id}
             self._scheduler.stream_comms[worker].send(message)
         rest = [key for key in keys if key not in replicated]
