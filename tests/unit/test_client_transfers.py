@@ -176,7 +176,7 @@ def test_the_report_reads_well() -> None:
         "from       to           bytes           cost\n"
         "us-west-2  eu-west-2  1.50 MB  under $0.0001\n"
         "us-west-2  us-west-2     20 B             $0\n"
-        f"1.50 MB left a Region; cost: under $0.0001 (estimate from list prices of {prices.PRICES_DATE}).\n"
+        f"1.50 MB left a Region; cost: under $0.0001 (estimate at prices assumed on {prices.PRICES_DATE}).\n"
         "Tasks: 12 in us-west-2.\n"
         "<one> note"
     )

@@ -1,4 +1,4 @@
-"""What a gigabyte costs that leaves a Region. Estimates: list prices, which change."""
+"""What a gigabyte costs that leaves a Region. Assumptions, to be replaced by your own prices."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = [
 Prices = Mapping[tuple[str, str], float]
 ANY = "*"
 
-#: When the prices were looked up.
+#: When the prices were written down here. Secondary pages agree on them; AWS's own price list was not read.
 PRICES_DATE = "2026-11-21"
 #: What is said where dollars are shown.
-PRICES_NOTE = f"estimate from list prices of {PRICES_DATE}"
+PRICES_NOTE = f"estimate at prices assumed on {PRICES_DATE}"
 
 #: Dask configuration that replaces the table, e.g. in ``~/.config/dask/dask-regions.yaml``::
 #:
