@@ -118,10 +118,14 @@ def _measure(order: _Order, stores: Mapping[str, Path], link: Link) -> Generator
             cluster = Cluster(PEERS[peer], link, stores, expected, directory / peer)
             clusters[peer] = stack.enter_context(cluster)
             _run(cluster, peer, _WARM_UP, 0, order)
+            cluster.pause()
         for repeat in range(1, order.repeats + 1):
             for workload in order.workloads:
                 for peer, cluster in clusters.items():
-                    yield _run(cluster, peer, workload, repeat, order)
+                    cluster.resume()
+                    run = _run(cluster, peer, workload, repeat, order)
+                    cluster.pause()
+                    yield run
 
 
 def _expect(workloads: set[str], stores: Mapping[str, Path], directory: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,7 @@ class Network:
     def __init__(self, link: Link, log: IO[bytes]) -> None:
         self._log = log
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._inside: list[subprocess.Popen[bytes]] = []
         self._holders: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for region in ADDRESSES:
@@ -102,10 +104,26 @@ class Network:
     ) -> subprocess.Popen[bytes]:
         """Start a Python module with arguments in a Region; it ends at the latest with the network."""
         inside = ["nsenter", f"--net=/proc/{self._holders[region].pid}/ns/net", sys.executable, "-m"]
-        return self._popen([*inside, *arguments], {"AWS_REGION": region, **environment}, pipe=pipe)
+        process = self._popen([*inside, *arguments], {"AWS_REGION": region, **environment}, pipe=pipe)
+        self._inside.append(process)
+        return process
+
+    def pause(self) -> None:
+        """Freeze what runs in the Regions; the kernel keeps its connections."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let what :meth:`pause` froze go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for process in self._inside:
+            if process.poll() is None:
+                process.send_signal(number)
 
     def close(self) -> None:
         """Stop what was started, last first."""
+        self.resume()
         for process in reversed(self._processes):
             stop(process)
         self._processes.clear()
