@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,6 +17,8 @@ from distributed.shuffle._core import ShuffleRun
 
 from dask_regions.client.plan import FINALIZE
 from dask_regions.placement import meter
+
+from .signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -53,7 +54,7 @@ def test_a_callable_scheduler_gets_what_a_client_gets() -> None:
     assert named[0] == named[1], PLAN
     assert len(graphs[0]) == len(graphs[1]), PLAN
     assert set(other_keys) <= set(graphs[1]), PLAN
-    assert list(inspect.signature(Client.get).parameters)[:3] == ["self", "dsk", "keys"], PLAN
+    assert parameters(Client.get)[:3] == ["self", "dsk", "keys"], PLAN
 
 
 def test_an_expression_travels_as_header_and_frames() -> None:
@@ -74,16 +75,14 @@ def unpatched() -> Iterator[None]:
 
 
 @pytest.fixture
-async def workers(unpatched: None) -> AsyncIterator[list[Worker]]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        address = scheduler.address
-        async with (
-            Worker(address, nthreads=1, host="127.0.0.1") as first,
-            Worker(address, nthreads=1, host="127.0.0.1") as second,
-        ):
-            meter.install(first)
-            meter.install(second)
-            yield [first, second]
+async def workers(unpatched: None, scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
+    async with (
+        Worker(scheduler.address, nthreads=1, host="127.0.0.1") as first,
+        Worker(scheduler.address, nthreads=1, host="127.0.0.1") as second,
+    ):
+        meter.install(first)
+        meter.install(second)
+        yield [first, second]
 
 
 @pytest.fixture

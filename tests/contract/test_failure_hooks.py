@@ -29,12 +29,6 @@ def on(region: str) -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture
-async def scheduler() -> AsyncIterator[Scheduler]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        yield scheduler
-
-
-@pytest.fixture
 async def workers(scheduler: Scheduler) -> AsyncIterator[tuple[Worker, Worker]]:
     one, other = (
         Worker(scheduler.address, nthreads=1, resources={f"region-{region}": 1}, host="127.0.0.1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
 from typing import Any
 
 import dask.array as da
@@ -16,20 +15,12 @@ from distributed.shuffle._rechunk import P2PRechunkLayer, _split_partials
 from distributed.shuffle._scheduler_plugin import ShuffleSchedulerPlugin
 from distributed.stealing import WorkStealing
 
+from .signatures import parameters
+
 pytestmark = pytest.mark.xdist_group("placement")
 
 LOCALITY = "look at placement/locality.py"
 SHUFFLE = "look at placement/shuffle.py"
-
-
-@pytest.fixture
-async def scheduler() -> AsyncIterator[Scheduler]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        yield scheduler
-
-
-def parameters(method: Any) -> list[str]:
-    return list(inspect.signature(method).parameters)
 
 
 def test_the_methods_that_locality_replaces_are_called_as_they_were() -> None:

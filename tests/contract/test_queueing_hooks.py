@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,12 @@ from distributed.collections import HeapSet
 from distributed.core import Status
 from distributed.scheduler import SchedulerState
 
+from .signatures import parameters
+
 pytestmark = pytest.mark.xdist_group("placement")
 
 LOOK = "look at placement/queueing.py"
 WEST = {"region-us-west-2": 1.0}
-
-
-@pytest.fixture
-async def scheduler() -> AsyncIterator[Scheduler]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        yield scheduler
-
-
-def parameters(method: Any) -> list[str]:
-    return list(inspect.signature(method).parameters)
 
 
 def test_the_methods_that_are_replaced_are_called_as_they_were() -> None:

@@ -53,6 +53,15 @@ def problems(directory: Path, text: str) -> list[str]:
     return [problem.removeprefix(f"{directory}/") for problem in caught.value.problems]
 
 
+def assert_told(directory: Path, valid: str, mistake: tuple[str, str], line: int, words: list[str]) -> None:
+    """Check what is said of a line when one part of a valid text is replaced."""
+    old, new = mistake
+    assert valid.count(old) == 1
+    found = problems(directory, valid.replace(old, new))
+    at_line = [problem for problem in found if problem.startswith(f"datasets.yaml:{line}: ")]
+    assert any(all(word in problem for word in words) for problem in at_line), found
+
+
 def test_the_repository_s_own_file_is_valid() -> None:
     configuration = load(ROOT / "datasets.yaml")
     assert configuration.client_region.name == "eu-west-2"
@@ -98,10 +107,7 @@ def test_a_date_in_the_properties_stays_text(tmp_path: Path, date: str) -> None:
 def test_a_mistake_is_reported_with_its_line_and_fix(
     tmp_path: Path, old: str, new: str, line: int, words: list[str]
 ) -> None:
-    assert VALID.count(old) == 1
-    found = problems(tmp_path, VALID.replace(old, new))
-    at_line = [problem for problem in found if problem.startswith(f"datasets.yaml:{line}: ")]
-    assert any(all(word in problem for word in words) for problem in at_line), found
+    assert_told(tmp_path, VALID, (old, new), line, words)
 
 
 def test_a_duplicate_dataset_id_is_reported(tmp_path: Path) -> None:
@@ -157,10 +163,7 @@ def test_a_dataset_in_two_regions_is_held_by_both(tmp_path: Path) -> None:
 def test_a_mistake_in_a_replica_is_reported(
     tmp_path: Path, old: str, new: str, line: int, words: list[str]
 ) -> None:
-    assert REPLICATED.count(old) == 1
-    found = problems(tmp_path, REPLICATED.replace(old, new))
-    at_line = [problem for problem in found if problem.startswith(f"datasets.yaml:{line}: ")]
-    assert any(all(word in problem for word in words) for problem in at_line), found
+    assert_told(tmp_path, REPLICATED, (old, new), line, words)
 
 
 @pytest.mark.parametrize("prefix", ["CMIP6/", "CMIP6/ScenarioMIP/", '""'])

@@ -177,6 +177,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture
+def west(client: Client, data: Data) -> xr.DataArray:
+    array: xr.DataArray = dask_regions.open_dataset(data.west_item, client).tas
+    return array
+
+
+@pytest.fixture
+def east(client: Client, data: Data) -> xr.DataArray:
+    array: xr.DataArray = dask_regions.open_dataset(data.east_items, client).tas
+    return array
+
+
 @pytest.fixture(scope="module")
 def watched(start_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
     """Two workers in the first of three worker Regions, one in the others and in the client Region.

@@ -19,18 +19,6 @@ WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
 _MESSAGE = 3_000
 
 
-@pytest.fixture
-def west(client: Client, data: Any) -> xr.DataArray:
-    array: xr.DataArray = dask_regions.open_dataset(data.west_item, client).tas
-    return array
-
-
-@pytest.fixture
-def east(client: Client, data: Any) -> xr.DataArray:
-    array: xr.DataArray = dask_regions.open_dataset(data.east_items, client).tas
-    return array
-
-
 def test_a_plan_tells_where_it_would_read_and_run_and_runs_nothing(
     client: Client, data: Any, west: xr.DataArray, east: xr.DataArray
 ) -> None:

@@ -132,12 +132,7 @@ XARRAY: dict[str, Callable[[xr.DataArray], Any]] = {
 
 @pytest.mark.parametrize("kind", XARRAY)
 def test_xarray(
-    kind: str,
-    client: Client,
-    observer: Observer,
-    west: xr.DataArray,
-    east: xr.DataArray,
-    values: dict[str, xr.DataArray],
+    kind: str, observer: Observer, west: xr.DataArray, east: xr.DataArray, values: dict[str, xr.DataArray]
 ) -> None:
     function = XARRAY[kind]
     alone = function(west).sum().compute()
@@ -174,12 +169,7 @@ ARRAYS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_dask_array(
-    kind: str,
-    client: Client,
-    observer: Observer,
-    west: xr.DataArray,
-    east: xr.DataArray,
-    values: dict[str, xr.DataArray],
+    kind: str, observer: Observer, west: xr.DataArray, east: xr.DataArray, values: dict[str, xr.DataArray]
 ) -> None:
     function = ARRAYS[kind]
     got = (function(west.data).mean() - function(east.data).std()).compute()
@@ -252,7 +242,11 @@ def test_dataframes_of_two_regions_are_merged_after_their_aggregation(
     assert graph.crossed < SLACK, str(graph)
 
 
-@pytest.mark.xfail(strict=True, reason="what reads nothing is made once, where most of its consumers are")
+@pytest.mark.xfail(
+    strict=True,
+    reason="a result that no Region binds is made once: making it again in another Region would run users' "
+    "functions twice (README, what it does not do)",
+)
 def test_columns_of_coordinates_that_two_regions_share_are_made_in_both(
     observer: Observer, west: xr.DataArray, east: xr.DataArray
 ) -> None:

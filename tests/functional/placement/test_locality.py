@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from time import time
-from typing import Any
 
 import pytest
 from distributed import Client, Event, Scheduler, Worker, wait
 
 from dask_regions.placement import locality, queueing
+
+from .in_process import start_client, start_scheduler, start_workers, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -20,37 +19,20 @@ WEST, EAST = "us-west-2", "us-east-1"
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    address: dict[str, Any] = {"port": 0, "dashboard_address": ":0", "host": "127.0.0.1"}
-    async with Scheduler(validate=True, **address) as scheduler:
-        queueing.install(scheduler)
-        locality.install(scheduler)
+    async with start_scheduler(queueing.install, locality.install) as scheduler:
         yield scheduler
-        scheduler.validate_state()
 
 
 @pytest.fixture
 async def workers(scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
-    """Two in the west, two in the east."""
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                Worker(scheduler.address, nthreads=1, resources={f"region-{region}": 1.0}, host="127.0.0.1")
-            )
-            for region in (WEST, WEST, EAST, EAST)
-        ]
+    async with start_workers(scheduler, WEST, WEST, EAST, EAST) as workers:
+        yield workers
 
 
 @pytest.fixture
 async def client(scheduler: Scheduler, workers: list[Worker]) -> AsyncIterator[Client]:
-    async with Client(scheduler.address, asynchronous=True) as client:
+    async with start_client(scheduler, "gate") as client:
         yield client
-        await Event("gate", client=client).set()
-
-
-async def until(ready: Callable[[], Any]) -> None:
-    async with asyncio.timeout(60):
-        while not ready():  # noqa: ASYNC110  the scheduler announces none of it
-            await asyncio.sleep(0.005)
 
 
 def make(number: int) -> bytes:

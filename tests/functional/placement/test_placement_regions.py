@@ -22,18 +22,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 WEST, EAST = "us-west-2", "us-east-1"
 
 
-@pytest.fixture
-def west(client: Client, data: Any) -> xr.DataArray:
-    array: xr.DataArray = dask_regions.open_dataset(data.west_item, client).tas
-    return array
-
-
-@pytest.fixture
-def east(client: Client, data: Any) -> xr.DataArray:
-    array: xr.DataArray = dask_regions.open_dataset(data.east_items, client).tas
-    return array
-
-
 def assert_read_at_home(moved: Transfers, **reads: int) -> None:
     assert moved.reads == {(region, region): count for region, count in reads.items()}
 

@@ -5,17 +5,17 @@ The scheduler checks its state after every transition (``validate=True``).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from distributed import Client, Event, Scheduler, Worker, wait
+from distributed import Client, Event, Scheduler, wait
 from distributed.core import Status
 
 from dask_regions.placement import ahead, queueing
 from dask_regions.placement.situation import region_of_worker
+
+from .in_process import start_client, start_scheduler, start_workers, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -24,32 +24,17 @@ WEST, EAST, SOUTH = "us-west-2", "us-east-1", "ap-southeast-2"
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    address: dict[str, Any] = {"port": 0, "dashboard_address": ":0", "host": "127.0.0.1"}
-    async with Scheduler(validate=True, **address) as scheduler:
-        queueing.install(scheduler)
+    async with start_scheduler(queueing.install) as scheduler:
         yield scheduler
-        scheduler.validate_state()
 
 
 @pytest.fixture
 async def client(scheduler: Scheduler) -> AsyncIterator[Client]:
     async with (
-        pool(scheduler, WEST),
-        pool(scheduler, WEST),
-        pool(scheduler, EAST),
-        Client(scheduler.address, asynchronous=True) as client,
+        start_workers(scheduler, WEST, WEST, EAST),
+        start_client(scheduler, "both", "late", "paused", "ahead") as client,
     ):
         yield client
-        # A task that still waits for its event would keep its worker's thread.
-        for gate in ("both", "late", "paused", "ahead"):
-            await Event(gate, client=client).set()
-
-
-@asynccontextmanager
-async def pool(scheduler: Scheduler, region: str) -> AsyncIterator[Worker]:
-    resources = {f"region-{region}": 1.0}
-    async with Worker(scheduler.address, nthreads=1, resources=resources, host="127.0.0.1") as worker:
-        yield worker
 
 
 def pass_gate(number: int, gate: str) -> int:
@@ -74,13 +59,6 @@ def processing(scheduler: Scheduler) -> dict[str | None, list[int]]:
     for ws in scheduler.workers.values():
         found.setdefault(region_of_worker(ws), []).append(len(ws.processing))
     return found
-
-
-async def until(ready: Callable[[], Any]) -> None:
-    """Let the scheduler work until something is so."""
-    async with asyncio.timeout(60):
-        while not ready():  # noqa: ASYNC110  the scheduler announces none of it
-            await asyncio.sleep(0.005)
 
 
 async def test_each_region_has_a_queue_and_serves_it_alone(scheduler: Scheduler, client: Client) -> None:
@@ -128,7 +106,7 @@ async def test_a_pool_that_was_empty_is_not_flooded_when_a_worker_joins(
 ) -> None:
     waiting = submit(client, 20, SOUTH, "late")
     await until(lambda: len(scheduler.unrunnable) == 20)
-    async with pool(scheduler, SOUTH):
+    async with start_workers(scheduler, SOUTH):
         await until(lambda: not scheduler.unrunnable)
         assert processing(scheduler)[SOUTH] == [2]
         assert queued(scheduler) == {SOUTH: 18}
@@ -136,12 +114,12 @@ async def test_a_pool_that_was_empty_is_not_flooded_when_a_worker_joins(
     await until(lambda: len(scheduler.unrunnable) == 20)
     assert queued(scheduler) == {}
     await Event("late", client=client).set()
-    async with pool(scheduler, SOUTH):
+    async with start_workers(scheduler, SOUTH):
         assert await client.gather(waiting) == list(range(20))
 
 
 async def test_a_paused_worker_gets_nothing(scheduler: Scheduler, client: Client) -> None:
-    async with pool(scheduler, SOUTH) as worker:
+    async with start_workers(scheduler, SOUTH) as [worker]:
         worker.status = Status.paused
         ws = scheduler.workers[worker.address]
         await until(lambda: ws.status == Status.paused)

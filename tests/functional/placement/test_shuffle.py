@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import dask.array as da
@@ -16,6 +14,8 @@ from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
 
 from dask_regions.placement import locality, queueing, shuffle
 from dask_regions.placement.situation import region_of_worker
+
+from .in_process import start_client, start_scheduler, start_workers, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -43,30 +43,20 @@ class Bind(SchedulerPlugin):
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    address: dict[str, Any] = {"port": 0, "dashboard_address": ":0", "host": "127.0.0.1"}
-    async with Scheduler(validate=True, **address) as scheduler:
-        queueing.install(scheduler)
-        locality.install(scheduler)
-        shuffle.install(scheduler)
+    async with start_scheduler(queueing.install, locality.install, shuffle.install) as scheduler:
         scheduler.add_plugin(Bind())
         yield scheduler
-        scheduler.validate_state()
 
 
 @pytest.fixture
 async def workers(scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                Worker(scheduler.address, nthreads=1, resources={f"region-{region}": 1.0}, host="127.0.0.1")
-            )
-            for region in (WEST, WEST, WEST, EAST)
-        ]
+    async with start_workers(scheduler, WEST, WEST, WEST, EAST) as workers:
+        yield workers
 
 
 @pytest.fixture
 async def client(scheduler: Scheduler, workers: list[Worker]) -> AsyncIterator[Client]:
-    async with Client(scheduler.address, asynchronous=True) as client:
+    async with start_client(scheduler) as client:
         yield client
 
 
@@ -119,10 +109,8 @@ async def test_a_worker_that_leaves_in_the_middle_does_not_change_the_answer(
 ) -> None:
     blocks = da.from_array(VALUES, chunks=(8, 96)).map_blocks(gated, dtype=float)
     rechunked = client.persist(rechunk(blocks))
-    async with asyncio.timeout(60):
-        # The run has started: its outputs have their workers, of which one now goes.
-        while bind(scheduler).transferred < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    # The run has started: its outputs have their workers, of which one now goes.
+    await until(lambda: bind(scheduler).transferred >= 3)
     [run] = scheduler.extensions["shuffle"].active_shuffles.values()
     outputs = set(run.run_spec.worker_for.values())
     assert outputs == {worker.address for worker in workers[:3]}
