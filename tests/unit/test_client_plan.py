@@ -126,7 +126,7 @@ def test_a_plan_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
         "mean_chunk         us-west-2  us-east-1     24  60.0 MB\n"
         "sub                us-east-1  eu-west-2      1  1.00 MB\n"
         "\n"
-        f"61.0 MB would leave a Region; cost: $0.0024 (estimate from list prices of {PRICES_DATE}).\n"
+        f"61.0 MB would leave a Region; cost: $0.0024 (estimate at prices assumed on {PRICES_DATE}).\n"
         "Reduce first: mean_chunk, 60.0 MB from us-west-2 to us-east-1 (98% of what crosses). Select, "
         "average or coarsen it in us-west-2 before us-east-1 needs it.\n"
         "Pool us-east-1 has no workers; its tasks would wait. Scale it with: dask-regions scale us-east-1 1"
@@ -214,7 +214,7 @@ def test_a_result_that_is_returned_is_reduced_before(client: Any) -> None:
 
 
 def test_without_a_client_the_fix_is_named(lazy: xr.DataArray) -> None:
-    with pytest.raises(UnavailableError, match=r"connect with dask_regions\.connect"):
+    with pytest.raises(UnavailableError, match=r"connect first: client = dask_regions\.connect"):
         plan(lazy)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dask_regions.client import prices
 from dask_regions.client.transfers import Transfers, transfers
-from dask_regions.errors import RequestError
+from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.placement.plugin import PlacementPlugin
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
@@ -19,6 +19,8 @@ WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
 
 class FakeClient:
     """Runs functions on fake workers and a fake scheduler."""
+
+    asynchronous = False
 
     def __init__(self, **workers: str) -> None:
         task = SimpleNamespace(key="x", resource_restrictions=None)
@@ -183,3 +185,8 @@ def test_the_report_reads_well() -> None:
     assert "<td>1.50 MB</td>" in moved._repr_html_()
     assert "<svg" in moved._repr_html_()
     assert "&lt;one&gt; note" in moved._repr_html_()
+
+
+def test_without_a_client_it_says_how_to_connect() -> None:
+    with pytest.raises(UnavailableError, match=r"connect first"), transfers():
+        pass

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import dask.base
 from dask.utils import parse_bytes
 
-from dask_regions.client.plan import Plan, current_client, plan_expression
+from dask_regions.client.connect import current_client
+from dask_regions.client.plan import Plan, plan_expression
 from dask_regions.client.prices import Prices, prices_in_use
 from dask_regions.client.text import money, size
 from dask_regions.errors import BudgetError, RequestError

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import dask.config
-from distributed import Client
+from distributed import Client, default_client
 
 from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement import TASK_BASED, timeouts
 
-__all__ = ["connect"]
+__all__ = ["connect", "current_client"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,4 +76,26 @@ def connect(
         tell(event[1]["message"])
 
     client.subscribe_topic(POOL_TOPIC, show)
+    return client
+
+
+def current_client(client: Client | None) -> Client:
+    """Return the client, or the default one.
+
+    Raises
+    ------
+    UnavailableError
+        Where there is none.
+    RequestError
+        Where it is asynchronous.
+    """
+    if client is None:
+        try:
+            client = default_client()
+        except ValueError as error:
+            raise UnavailableError(
+                "there is no client; connect first: client = dask_regions.connect(scheduler_address)"
+            ) from error
+    if client.asynchronous:
+        raise RequestError("client", "it is asynchronous; give one from dask_regions.connect")
     return client

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 from dask.base import annotate, tokenize
-from distributed import default_client, wait
+from distributed import wait
 from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
+from dask_regions.client.connect import current_client
 from dask_regions.client.replicas import unite
 from dask_regions.client.sources import Source, sources
 from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
@@ -80,7 +81,7 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     >>> dataset = open_dataset(next(catalog.search(...).items()))  # doctest: +SKIP
     >>> dataset.air_temperature.mean("time").compute()  # doctest: +SKIP
     """
-    client = client or _default_client()
+    client = current_client(client)
     items = [item] if isinstance(item, Mapping) or not isinstance(item, Iterable) else list(item)
     alive = _regions_with_workers(client)
     if not alive:
@@ -102,18 +103,8 @@ def open_source(source: Source) -> xr.Dataset:
     if process_region() == source.region:
         opened: xr.Dataset = pickle.loads(_open_source(source))  # noqa: S301  made in this process
         return opened
-    [[(_, opened)]] = _open_there(_default_client(), [(source,)])
+    [[(_, opened)]] = _open_there(current_client(None), [(source,)])
     return opened
-
-
-def _default_client() -> Client:
-    try:
-        client: Client = default_client()
-    except ValueError as error:
-        raise UnavailableError(
-            "there is no client; connect first: client = dask_regions.connect(scheduler_address)"
-        ) from error
-    return client
 
 
 def _regions_with_workers(client: Client) -> set[str]:

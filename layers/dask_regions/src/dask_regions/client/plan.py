@@ -10,6 +10,7 @@ from dask.base import compute
 from dask.utils import key_split
 from distributed.protocol.serialize import serialize, to_serialize
 
+from dask_regions.client.connect import current_client
 from dask_regions.client.picture import picture
 from dask_regions.client.prices import (
     PRICES,
@@ -20,13 +21,13 @@ from dask_regions.client.prices import (
     told_assumptions,
 )
 from dask_regions.client.text import html_paragraphs, html_table, money, size, table
-from dask_regions.errors import RequestError, UnavailableError
+from dask_regions.errors import RequestError
 from dask_regions.placement.forecast import Crossing, Forecast, forecast
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ESTIMATE_ERROR", "FINALIZE", "Plan", "current_client", "plan", "plan_expression"]
+__all__ = ["ESTIMATE_ERROR", "FINALIZE", "Plan", "plan", "plan_expression"]
 
 #: Within what factor of the metered bytes the estimate was, at worst, on the workloads of
 #: ``docs/benchmarks.md``; None where that was not measured.
@@ -221,28 +222,6 @@ def plan_expression(expression: Any, client: Client, prices: Prices) -> Plan:
     header, frames = serialize(to_serialize(expression), on_error="raise")
     packed = (header, [bytes(frame) for frame in frames])
     return Plan(client.run_on_scheduler(forecast, packed), prices)
-
-
-def current_client(client: Client | None) -> Client:
-    """Return the client, or the default one.
-
-    Raises
-    ------
-    UnavailableError
-        Where there is none.
-    RequestError
-        Where it is asynchronous.
-    """
-    if client is None:
-        from distributed import default_client
-
-        try:
-            client = default_client()
-        except ValueError as error:
-            raise UnavailableError("there is no client; connect with dask_regions.connect") from error
-    if client.asynchronous:
-        raise RequestError("client", "it is asynchronous; give one from dask_regions.connect")
-    return client
 
 
 def _estimate() -> str:

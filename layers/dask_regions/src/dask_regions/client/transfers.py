@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dask_regions.client.connect import current_client
 from dask_regions.client.picture import picture
 from dask_regions.client.prices import (
     PRICES,
@@ -116,7 +117,9 @@ def transfers(client: Client | None = None, *, prices: Prices | None = None) -> 
     ConfigurationError
         Where the scheduler was started without placement, or the configured prices are wrong.
     RequestError
-        Where ``prices`` is no table of prices.
+        Where ``prices`` is no table of prices, or the client is asynchronous.
+    UnavailableError
+        Where there is no client.
 
     Notes
     -----
@@ -133,10 +136,7 @@ def transfers(client: Client | None = None, *, prices: Prices | None = None) -> 
     >>> moved.crossed  # doctest: +SKIP
     1234
     """
-    if client is None:
-        from distributed import default_client
-
-        client = default_client()
+    client = current_client(client)
     report = Transfers(prices=prices_in_use(prices))
     before: Records = client.run_on_scheduler(records)
     marks: dict[str, Any] = client.run(_newest, on_error="ignore")
