@@ -1,4 +1,4 @@
-"""Order of a search's Items, and the opaque token that continues it after a given Item."""
+"""Opaque tokens that continue a search after a given Item, and pages that fit Lambda's answer."""
 
 from __future__ import annotations
 
@@ -7,74 +7,46 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dask_regions.catalog.filter import Sql
-from dask_regions.catalog.query import SearchQuery
-from dask_regions.catalog.queryables import QUERYABLES
+from dask_regions.catalog.expression import Scalar
+from dask_regions.catalog.query import Order, SearchQuery
+from dask_regions.catalog.timestamps import parse_timestamp
 from dask_regions.errors import RequestError
 
-__all__ = ["After", "SortColumn", "after", "decode", "directions", "encode", "order"]
+__all__ = ["After", "cut", "decode", "encode", "renewed"]
 
-
-class SortColumn(NamedTuple):
-    """An SQL expression that is never NULL, and its direction."""
-
-    expression: str
-    descending: bool = False
+# Lambda answers with at most 6,291,556 bytes, in which a page is a JSON string: escaped.
+_PAGE_CHARACTERS = 5_500_000
+# What the API adds to an Item: links, and how fresh its Regions are.
+_ADDED_CHARACTERS = 3_000
+# A character of JSON is at most this many in a JSON string of ASCII: \uXXXX.
+_ESCAPED = 6
 
 
 class After(NamedTuple):
-    """The generation of the catalog that a token continues in, and the last Item's sort values."""
+    """Where a page ended.
+
+    Attributes
+    ----------
+    generation
+        Of the catalog, in which the search goes on.
+    values
+        Of the last Item, one per entry of the query's ``order``; None where it has none.
+    """
 
     generation: str
-    values: tuple[Any, ...]
+    values: tuple[Scalar | None, ...]
 
 
-def order(query: SearchQuery) -> list[SortColumn]:
-    """Return the columns that order a search; Collection and id at the end leave no ties.
-
-    Items without a value come last in both directions. ``datetime`` means where an Item begins, so
-    that intervals are in order too.
-    """
-    columns: list[SortColumn] = []
-    for key in query.sortby:
-        descending, name = key.direction == "desc", QUERYABLES[key.field].column
-        if key.field == "datetime":
-            columns.append(SortColumn("began", descending))
-        elif key.field in ("id", "collection"):
-            columns.append(SortColumn(name, descending))
-        else:
-            columns += [SortColumn(f"({name} IS NULL)"), SortColumn(f"coalesce({name}, '')", descending)]
-    columns = columns or [SortColumn("began", descending=True)]
-    ordered = {column.expression for column in columns}
-    tiebreak = (QUERYABLES["collection"].column, QUERYABLES["id"].column)
-    return columns + [SortColumn(name) for name in tiebreak if name not in ordered]
-
-
-def after(columns: Sequence[SortColumn], values: Sequence[Any]) -> Sql:
-    """Return the condition that an Item comes after the one with these sort values."""
-    text, bound = "0", tuple[Any, ...]()
-    for column, value in zip(reversed(columns), reversed(values), strict=True):
-        comparison = "<" if column.descending else ">"
-        text = f"({column.expression} {comparison} ? OR ({column.expression} = ? AND {text}))"
-        bound = (value, value, *bound)
-    # Implied by the rest; it lets SQLite seek in the index.
-    first = "<=" if columns[0].descending else ">="
-    return Sql(f"({columns[0].expression} {first} ? AND {text})", (values[0], *bound))
-
-
-def directions(columns: Sequence[SortColumn]) -> str:
-    """Return the columns as the text of an ORDER BY."""
-    return ", ".join(f"{column.expression} {'DESC' if column.descending else 'ASC'}" for column in columns)
-
-
-def encode(query: SearchQuery, position: After) -> str:
+def encode(query: SearchQuery, after: After) -> str:
     """Return the token of the next page."""
-    content = json.dumps([query.fingerprint, position.generation, position.values])
+    content = json.dumps([query.fingerprint, after.generation, after.values], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
-def decode(query: SearchQuery, columns: Sequence[SortColumn]) -> After | None:
+def decode(query: SearchQuery) -> After | None:
     """Return where the query's token continues; None where it has no token.
+
+    The generation is text from the request: compare it with those there are.
 
     Raises
     ------
@@ -87,16 +59,54 @@ def decode(query: SearchQuery, columns: Sequence[SortColumn]) -> After | None:
         padded = query.token + "=" * (-len(query.token) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         fingerprint, generation, values = json.loads(text)
+        # Half of a surrogate pair is JSON, but no text that a store could hold.
         json.dumps([generation, values], ensure_ascii=False).encode()
-        sound = len(values) == len(columns) and all(isinstance(value, (str, bool, int)) for value in values)
+        sound = (
+            isinstance(generation, str)
+            and isinstance(values, list)
+            and len(values) == len(query.order)
+            and all(map(_fits, query.order, values))
+        )
     except (ValueError, TypeError, RecursionError) as error:
         raise RequestError("token", "is not a token of this API; follow the next link") from error
-    if (
-        not sound
-        or not isinstance(generation, str)
-        or not all(abs(v) < 2 for v in values if isinstance(v, int))
-    ):
-        raise RequestError("token", "is not a token of this API; follow the next link")
     if fingerprint != query.fingerprint:
         raise RequestError("token", "belongs to another search; follow the next link of this one")
+    if not sound:
+        raise RequestError("token", "is not a token of this API; follow the next link")
     return After(generation, tuple(values))
+
+
+def renewed() -> RequestError:
+    """Return the error of a token whose generation is no longer kept."""
+    return RequestError("token", "belongs to a catalog that has been renewed since; search again")
+
+
+def cut(items: Sequence[dict[str, Any]], characters: int | None = None) -> list[dict[str, Any]]:
+    """Return the first Items, at least one where there are any, that fit one answer of Lambda.
+
+    Parameters
+    ----------
+    items
+        Of a page.
+    characters
+        How long their JSON is at most, all together, where that is known: short pages are then not measured.
+    """
+    added = len(items) * _ADDED_CHARACTERS
+    if characters is not None and characters * _ESCAPED + added <= _PAGE_CHARACTERS:
+        return list(items)
+    size = 0
+    for number, item in enumerate(items):
+        size += len(json.dumps(json.dumps(item))) + _ADDED_CHARACTERS
+        if number and size > _PAGE_CHARACTERS:
+            return list(items[:number])
+    return list(items)
+
+
+def _fits(order: Order, value: Any) -> bool:
+    if value is None:
+        return not order.total
+    if order.queryable.kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
+    if not isinstance(value, str):
+        return False
+    return order.queryable.kind != "timestamp" or parse_timestamp(value, "token") == value

@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dask_regions.catalog import filter as cql2_filter
-from dask_regions.catalog.queryables import find
+from dask_regions.catalog import geometry, parameters
+from dask_regions.catalog.expression import (
+    Always,
+    And,
+    Comparison,
+    Expression,
+    In,
+    Property,
+    Spatial,
+    Text,
+    Value,
+)
+from dask_regions.catalog.query_extension import parse_query
+from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable, find
 from dask_regions.catalog.timestamps import Interval, parse_interval
 from dask_regions.errors import RequestError
 
-__all__ = ["MAXIMUM_LIMIT", "PARAMETERS", "Fields", "SearchQuery", "SortKey"]
+__all__ = ["MAXIMUM_LIMIT", "PARAMETERS", "Fields", "Order", "SearchQuery", "SortKey"]
 
 #: Items on one page at most; a larger limit is lowered to it, as OGC API - Features asks.
 MAXIMUM_LIMIT = 1000
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-_MAXIMUM_NESTING = 60
+# OpenSearch takes 65,536 in one list.
+_MAXIMUM_IDS = 50_000
+
+
+class Order(NamedTuple):
+    """One key that Items are in order of; those without a value come last in both directions.
+
+    Attributes
+    ----------
+    queryable
+        Texts are in order of code points, which is that of UTF-8 bytes.
+    descending
+        The largest first.
+    """
+
+    queryable: Queryable
+    descending: bool = False
+
+    @property
+    def total(self) -> bool:
+        """Whether every Item has a value."""
+        return self.queryable.name in _TOTAL
+
+
+_TOTAL = frozenset({"id", "collection", BEGAN.name, ENDED.name, "year"})
 
 
 class SortKey(BaseModel):
@@ -46,8 +82,8 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] | None = ()
+    exclude: tuple[str, ...] | None = ()
 
 
 class SearchQuery(BaseModel):
@@ -60,10 +96,16 @@ class SearchQuery(BaseModel):
     bbox
         West, south, east, north in degrees (CRS84); west above east crosses the antimeridian.
         Longitudes beyond 180, e.g. of a grid from 0 to 360, are turned into -180 to 180.
+    intersects
+        GeoJSON geometry.
     datetime
         Items whose instant or interval intersects it.
     filter
-        CQL2 as JSON, parsed and free of unknown properties.
+        CQL2, parsed.
+    query
+        Of the query extension, parsed.
+    q
+        Free text, parsed: any of these phrases.
     sortby
         Order of the Items; by default the latest start first, then Collection and id.
     limit
@@ -79,11 +121,14 @@ class SearchQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    collections: tuple[str, ...] | None = None
-    ids: tuple[str, ...] | None = None
+    collections: tuple[str, ...] | None = Field(default=None, max_length=_MAXIMUM_IDS)
+    ids: tuple[str, ...] | None = Field(default=None, max_length=_MAXIMUM_IDS)
     bbox: tuple[float, float, float, float] | None = None
+    intersects: dict[str, Any] | None = None
     datetime: Interval | None = None
-    filter: dict[str, Any] | bool | None = None
+    filter: Any = None
+    query: Any = None
+    q: Any = None
     sortby: tuple[SortKey, ...] = Field(default=(), max_length=5)
     fields: Fields | None = None
     limit: int = 10
@@ -91,34 +136,27 @@ class SearchQuery(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _filter(cls, values: Any) -> Any:
+    def _together(cls, values: Any) -> Any:
         values = dict(values)
         language, crs = values.pop("filter-lang", None), values.pop("filter-crs", None)
         if crs not in (None, _CRS84):
             raise RequestError("filter-crs", f"only {_CRS84} is supported; leave it out")
         if values.get("filter") is not None:
-            values["filter"] = cql2_filter.parse(
-                values["filter"], "cql2-json" if language is None else language
-            )
-        if values.get("intersects") is not None:
-            raise RequestError("intersects", "is not supported; use bbox with the geometry's bounding box")
-        values.pop("intersects", None)
+            language = "cql2-json" if language is None else language
+            values["filter"] = cql2_filter.parse(values["filter"], language)
+        if values.get("bbox") is not None and values.get("intersects") is not None:
+            raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
         return values
 
     @field_validator("bbox", mode="before")
     @classmethod
     def _bbox(cls, value: Any) -> Any:
-        if value is None:
-            return None
-        numbers = [_number(number) for number in value] if isinstance(value, (list, tuple)) else []
-        if len(numbers) == 6:
-            numbers = [*numbers[:2], *numbers[3:5]]
-        if len(numbers) != 4:
-            raise RequestError("bbox", "must be 4 numbers (west,south,east,north), or 6 with heights")
-        if numbers[1] > numbers[3]:
-            raise RequestError("bbox", f"south {numbers[1]} is above north {numbers[3]}; swap them")
-        west, east = _longitudes(numbers[0], numbers[2])
-        return west, numbers[1], east, numbers[3]
+        return None if value is None else parameters.bbox(value)
+
+    @field_validator("intersects", mode="before")
+    @classmethod
+    def _intersects(cls, value: Any) -> Any:
+        return None if value is None else geometry.parse(value, "intersects")
 
     @field_validator("datetime", mode="before")
     @classmethod
@@ -129,6 +167,16 @@ class SearchQuery(BaseModel):
             raise RequestError("datetime", f"must be text, not {value!r}")
         return parse_interval(value)
 
+    @field_validator("query", mode="before")
+    @classmethod
+    def _query(cls, value: Any) -> Any:
+        return None if value is None else parse_query(value)
+
+    @field_validator("q", mode="before")
+    @classmethod
+    def _q(cls, value: Any) -> Any:
+        return None if value is None else parameters.phrases(value)
+
     @field_validator("limit", mode="before")
     @classmethod
     def _limit(cls, value: Any) -> int:
@@ -136,22 +184,68 @@ class SearchQuery(BaseModel):
             raise RequestError("limit", f"must be a whole number from 1 to {MAXIMUM_LIMIT}, not {value!r}")
         return min(value, MAXIMUM_LIMIT)
 
-    @property
+    @cached_property
+    def condition(self) -> Expression:
+        """What an Item has to match: every parameter that selects, as one expression."""
+        parts = tuple(self._conditions())
+        return And(parts) if len(parts) > 1 else parts[0] if parts else Always(value=True)
+
+    def _conditions(self) -> Iterator[Expression]:
+        for name, values in (("collection", self.collections), ("id", self.ids)):
+            if values is not None:
+                named = Property(QUERYABLES[name])
+                yield In(named, tuple(dict.fromkeys(values))) if values else Always(value=False)
+        if self.bbox is not None:
+            yield Spatial("s_intersects", geometry.from_bbox(*self.bbox))
+        if self.intersects is not None:
+            yield Spatial("s_intersects", self.intersects)
+        if self.datetime is not None and self.datetime.end is not None:
+            yield Comparison("<=", Property(BEGAN), Value(self.datetime.end))
+        if self.datetime is not None and self.datetime.start is not None:
+            yield Comparison(">=", Property(ENDED), Value(self.datetime.start))
+        if self.q is not None:
+            yield Text(self.q)
+        yield from (part for part in (self.query, self.filter) if part is not None)
+
+    @cached_property
+    def order(self) -> tuple[Order, ...]:
+        """What Items are in order of; Collection and id at the end leave no ties."""
+        keys = [
+            # Intervals have no datetime, and are in order too: by where they begin.
+            Order(BEGAN if key.field == "datetime" else QUERYABLES[key.field], key.direction == "desc")
+            for key in self.sortby
+        ] or [Order(BEGAN, descending=True)]
+        keys += [Order(QUERYABLES[name]) for name in ("collection", "id")]
+        first: dict[str, Order] = {}
+        for key in keys:
+            # Once both are among them there are no ties, and nothing more to be in order of.
+            if not {"collection", "id"} <= first.keys():
+                first.setdefault(key.queryable.name, key)
+        return tuple(first.values())
+
+    @cached_property
     def fingerprint(self) -> str:
         """The same for all pages of a search, whatever their size."""
-        canonical = self.model_dump_json(exclude={"limit", "token", "fields"})
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.condition, self.order)).encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with other values for some parameters; they are not checked."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("condition", "order", "fingerprint"):
+            # What was made from the parameters before is copied too.
+            copied.__dict__.pop(name, None)
+        return copied
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, str]) -> SearchQuery:
+    def from_parameters(cls, given: Mapping[str, str]) -> SearchQuery:
         """Make a query from the decoded parameters of a GET."""
-        for name, value in parameters.items():
-            if not _encodable(value):
+        for name, value in given.items():
+            if not parameters.encodable(value):
                 raise RequestError(name, "is not valid UTF-8")
         values: dict[str, Any] = {
-            name: value for name, value in parameters.items() if value or name not in PARAMETERS
+            name: value for name, value in given.items() if value or name not in PARAMETERS
         }
-        for name in {"collections", "ids", "bbox"} & values.keys():
+        for name in {"collections", "ids", "bbox", "q"} & values.keys():
             values[name] = values[name].split(",")
         if re.fullmatch(r"[+-]?\d{1,18}", values.get("limit", ""), re.ASCII):
             values["limit"] = int(values["limit"])
@@ -159,20 +253,30 @@ class SearchQuery(BaseModel):
         if "datetime" in values:
             values["datetime"] = values["datetime"].replace(" ", "+")
         if "sortby" in values:
-            values["sortby"] = [_sort_key(part) for part in values["sortby"].split(",")]
+            values["sortby"] = [parameters.sort_key(part) for part in values["sortby"].split(",")]
         if "fields" in values:
-            values["fields"] = _fields(values["fields"].split(","))
+            values["fields"] = parameters.fields(values["fields"].split(","))
+        for name in {"intersects", "query"} & values.keys():
+            values[name] = parameters.decode_json(values[name], name)
         if "filter" in values and values.setdefault("filter-lang", "cql2-text") == "cql2-json":
-            values["filter"] = _json(values["filter"], "filter")
+            values["filter"] = parameters.decode_json(values["filter"], "filter")
         return cls._validated(values)
 
     @classmethod
     def from_body(cls, body: str) -> SearchQuery:
         """Make a query from the JSON body of a POST."""
-        values = _json(body or "{}", "body")
-        if not isinstance(values, dict):
-            raise RequestError("body", 'must be a JSON object, e.g. {"collections": ["cmip6"]}')
-        return cls._validated({name: value for name, value in values.items() if value is not None})
+        return cls.from_values(parameters.decode_body(body))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> SearchQuery:
+        """Make a query from the members of the JSON body of a POST; null counts as absent."""
+        if values.get("fields", {}) is None:
+            # stac-api-validator expects it; the extension gives null a meaning inside of fields only.
+            raise RequestError("fields", "is null; leave it out, or give an object with include and exclude")
+        values = {name: value for name, value in values.items() if value is not None}
+        if isinstance(values.get("collections"), str):
+            values["collections"] = [values["collections"]]
+        return cls._validated(values)
 
     @classmethod
     def _validated(cls, values: dict[str, Any]) -> SearchQuery:
@@ -188,68 +292,3 @@ class SearchQuery(BaseModel):
 
 #: Every parameter of a search, as callers write them.
 PARAMETERS = (*SearchQuery.model_fields, "filter-lang", "filter-crs")
-
-
-def _number(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise RequestError("bbox", f"{value!r} is not a number of degrees")
-    return number
-
-
-def _longitudes(west: float, east: float) -> tuple[float, float]:
-    if east - west >= 360:
-        return -180.0, 180.0
-    west, east = ((x + 180.0) % 360.0 - 180.0 if abs(x) > 180 else x for x in (west, east))
-    return west, east
-
-
-def _sort_key(text: str) -> dict[str, str]:
-    text = text.strip()
-    return {"field": text.lstrip("+-"), "direction": "desc" if text.startswith("-") else "asc"}
-
-
-def _fields(parts: list[str]) -> dict[str, list[str]]:
-    parts = [part.strip() for part in parts]
-    return {
-        "include": [part.lstrip("+") for part in parts if part and not part.startswith("-")],
-        "exclude": [part[1:] for part in parts if part.startswith("-")],
-    }
-
-
-def _json(text: str, parameter: str) -> Any:
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        # Half of a surrogate pair is JSON, but no text that a store or an answer could hold.
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise RequestError(parameter, f"is not valid JSON: {error}") from error
-    if _depth(value) > _MAXIMUM_NESTING:
-        raise RequestError(parameter, f"is nested deeper than {_MAXIMUM_NESTING}; make it flatter")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        containers = [entry for entry in level if isinstance(entry, (dict, list))]
-        level = [
-            child for entry in containers for child in (entry.values() if isinstance(entry, dict) else entry)
-        ]
-    return depth

@@ -1,4 +1,4 @@
-"""What can be searched, declared once: it makes the store's columns and the API's queryables."""
+"""What can be searched, declared once: it makes the engines' fields and the API's queryables."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any, Literal
 
 from dask_regions.errors import RequestError
 
-__all__ = ["QUERYABLES", "Kind", "Queryable", "find", "schema"]
+__all__ = ["BEGAN", "ENDED", "GEOMETRY", "QUERYABLES", "Kind", "Queryable", "find", "schema"]
 
-Kind = Literal["string", "timestamp", "strings"]
+Kind = Literal["string", "timestamp", "strings", "integer"]
 
-_TOP_LEVEL = frozenset({"id", "collection"})
 _JSON_SCHEMA: dict[Kind, dict[str, Any]] = {
     "string": {"type": "string"},
     "timestamp": {"type": "string", "format": "date-time"},
     "strings": {"type": "array", "items": {"type": "string"}},
+    "integer": {"type": "integer"},
 }
+#: What spatial functions of CQL2 call an Item's geometry; it is no queryable of the other operators.
+GEOMETRY = "geometry"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Queryable:
     """A property of Items that filters and sorts may name.
 
@@ -29,7 +31,7 @@ class Queryable:
     name
         As in the Item, e.g. ``cmip6:table_id``.
     kind
-        ``string``, ``timestamp`` (RFC 3339) or ``strings`` (an array of strings).
+        ``string``, ``timestamp`` (RFC 3339), ``strings`` (an array of strings) or ``integer``.
     title
         One line for people.
     """
@@ -37,15 +39,6 @@ class Queryable:
     name: str
     kind: Kind
     title: str
-
-    @property
-    def column(self) -> str:
-        """The name as a quoted SQL identifier; names are declared here, never taken from a request."""
-        return f'"{self.name}"'
-
-    def value(self, item: Mapping[str, Any]) -> Any:
-        """Return the property of an Item, or None where it is absent."""
-        return (item if self.name in _TOP_LEVEL else item["properties"]).get(self.name)
 
 
 QUERYABLES: dict[str, Queryable] = {
@@ -57,6 +50,7 @@ QUERYABLES: dict[str, Queryable] = {
         Queryable("datetime", "timestamp", "The instant of Items that have one; null for intervals"),
         Queryable("start_datetime", "timestamp", "Start of Items that are intervals"),
         Queryable("end_datetime", "timestamp", "End of Items that are intervals"),
+        Queryable("year", "integer", "Year in which the Item begins, in UTC; made from its datetimes"),
         Queryable("variables", "strings", "Names of the data variables, e.g. air_temperature"),
         Queryable("regions", "strings", "AWS Regions that hold the data, e.g. us-west-2"),
         Queryable("scenario", "string", "Emission scenario, e.g. A1B"),
@@ -71,6 +65,9 @@ QUERYABLES: dict[str, Queryable] = {
         Queryable("cmip6:frequency", "string", "CMIP6 frequency, e.g. mon"),
     )
 }
+#: Where an Item's instant or interval begins and ends: every Item has them, and no request can name them.
+BEGAN = Queryable("began", "timestamp", "Start of the interval, or the instant")
+ENDED = Queryable("ended", "timestamp", "End of the interval, or the instant")
 
 
 def find(name: str, parameter: str) -> Queryable:
@@ -90,7 +87,9 @@ def find(name: str, parameter: str) -> Queryable:
     return queryable
 
 
-def schema(url: str, title: str, summaries: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+def schema(
+    url: str, title: str, summaries: Mapping[str, Sequence[str | int]] | None = None
+) -> dict[str, Any]:
     """Return the queryables as JSON Schema (OGC API - Features - Part 3, "Queryables").
 
     Parameters
@@ -102,7 +101,7 @@ def schema(url: str, title: str, summaries: Mapping[str, Sequence[str]] | None =
     summaries
         Values that occur, by queryable; they become ``enum``.
     """
-    properties = {}
+    properties: dict[str, Any] = {GEOMETRY: {"title": "Geometry of the Item", "format": "geometry-any"}}
     for queryable in QUERYABLES.values():
         entry = {"title": queryable.title, **_JSON_SCHEMA[queryable.kind]}
         values = (summaries or {}).get(queryable.name)
@@ -112,7 +111,7 @@ def schema(url: str, title: str, summaries: Mapping[str, Sequence[str]] | None =
             entry["enum"] = list(values)
         properties[queryable.name] = entry
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "https://json-schema.org/draft/2019-09/schema",
         "$id": url,
         "type": "object",
         "title": title,

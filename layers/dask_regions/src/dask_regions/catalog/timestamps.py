@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from dask_regions.errors import RequestError
 
-__all__ = ["Interval", "parse_interval", "parse_timestamp"]
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "Interval",
+    "from_microseconds",
+    "microseconds",
+    "parse_interval",
+    "parse_timestamp",
+]
+
+#: The first and the last timestamp there can be.
+EARLIEST = "0001-01-01T00:00:00.000000Z"
+LATEST = "9999-12-31T23:59:59.999999Z"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -45,6 +60,30 @@ def parse_timestamp(text: str, parameter: str = "datetime") -> str:
         raise RequestError(
             parameter, f"{text!r} is not an RFC 3339 timestamp; write it like 2070-01-01T00:00:00Z"
         ) from error
+
+
+@lru_cache(maxsize=10_000)
+def microseconds(text: str) -> int:
+    """Return a timestamp of :func:`parse_timestamp` as microseconds since 1970; exact from year 1 to 9999.
+
+    Examples
+    --------
+    >>> microseconds("1970-01-01T00:00:01.000000Z")
+    1000000
+    """
+    return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> str:
+    """Return the timestamp, as :func:`parse_timestamp` writes it, of microseconds since 1970.
+
+    Examples
+    --------
+    >>> from_microseconds(1000000)
+    '1970-01-01T00:00:01.000000Z'
+    """
+    moment = _EPOCH + value * _MICROSECOND
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_interval(text: str) -> Interval:

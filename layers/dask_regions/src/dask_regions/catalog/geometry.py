@@ -1,0 +1,261 @@
+"""Geometries: checked, made of boxes, and compared exactly.
+
+Both engines keep the distinct geometries of a generation (nearly all Items share one: the globe), compare
+these with the geometry of a request, and search for the Items that have one of those found. Coordinates are
+degrees in CRS84; heights are dropped. A geometry that reaches beyond 180 degrees goes on at -180.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dask_regions.catalog.expression import SpatialOperator
+from dask_regions.errors import RequestError
+
+if TYPE_CHECKING:
+    from shapely import STRtree
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = ["Geometries", "from_bbox", "parse", "select"]
+
+# Of one geometry of a request: outlines of countries have fewer.
+_MAXIMUM_POSITIONS = 50_000
+# Once around the globe on either side.
+_MAXIMUM_DEGREES = 540.0
+# How many boxes are compared one by one before a tree of shapely is the faster way.
+_MAXIMUM_BOXES = 5_000
+# How deep the coordinates of a type are nested: 0 is a single position.
+_NESTING = {
+    "Point": 0,
+    "MultiPoint": 1,
+    "LineString": 1,
+    "MultiLineString": 2,
+    "Polygon": 2,
+    "MultiPolygon": 3,
+}
+# What shapely's tree asks of (geometry of the request, candidate), for operator(candidate, geometry).
+_PREDICATES: dict[SpatialOperator, str] = {
+    "s_intersects": "intersects",
+    "s_contains": "within",
+    "s_within": "contains",
+    "s_crosses": "crosses",
+    "s_overlaps": "overlaps",
+    "s_touches": "touches",
+}
+
+
+class _Box(NamedTuple):
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def parse(geojson: Any, parameter: str) -> dict[str, Any]:
+    """Return a GeoJSON geometry, or a CQL2 ``bbox``, in one form: no heights, no members of others.
+
+    Raises
+    ------
+    RequestError
+        Naming `parameter`, where it is no geometry or one with which nothing can be compared.
+
+    Examples
+    --------
+    >>> parse({"type": "Point", "coordinates": [5, 50, 1000]}, "intersects")
+    {'type': 'Point', 'coordinates': [5.0, 50.0]}
+    """
+    if isinstance(geojson, dict) and "bbox" in geojson and "type" not in geojson:
+        from dask_regions.catalog.parameters import bbox  # which needs this module
+
+        return from_bbox(*bbox(geojson["bbox"], parameter))
+    try:
+        parsed = _parsed(geojson)
+        if _positions(parsed) > _MAXIMUM_POSITIONS:
+            raise RequestError(parameter, f"has more than {_MAXIMUM_POSITIONS} positions; simplify it")
+        boxes = _boxes(parsed)
+        # Of two boxes that touch, a shape of shapely is not valid.
+        if boxes is None or len(boxes) > 2 or (len(boxes) == 2 and _meet(*boxes)):
+            _shape(parsed)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise RequestError(parameter, f"is not a GeoJSON geometry that can be used: {error}") from error
+    return parsed
+
+
+def from_bbox(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    """Return a box in degrees as GeoJSON; one that crosses the antimeridian (west above east) is cut there.
+
+    Examples
+    --------
+    >>> from_bbox(0, 0, 0, 0)
+    {'type': 'Point', 'coordinates': [0, 0]}
+    """
+    if west == east and south == north:
+        return {"type": "Point", "coordinates": [west, south]}
+    if west > east:
+        halves = [_ring(west, south, 180.0, north)], [_ring(-180.0, south, east, north)]
+        return {"type": "MultiPolygon", "coordinates": list(halves)}
+    if west == east or south == north:
+        return {"type": "LineString", "coordinates": [[west, south], [east, north]]}
+    return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}
+
+
+class Geometries:
+    """Geometries to compare with; they are prepared once, so keep it while they stay the same.
+
+    May be used by several threads.
+
+    Parameters
+    ----------
+    candidates
+        Digest, or any other key, to GeoJSON as :func:`parse` returns it.
+    """
+
+    def __init__(self, candidates: Mapping[str, Mapping[str, Any]]) -> None:
+        self._candidates = candidates
+        self._keys = list(candidates)
+        self._rest: Geometries | None = None
+        self._simple: dict[str, Sequence[_Box]] | None = None
+        self._prepared: tuple[STRtree, list[BaseGeometry]] | None = None
+
+    def select(self, operator: SpatialOperator, geometry: Mapping[str, Any]) -> list[str]:
+        """Return the keys of the geometries for which ``operator(candidate, geometry)`` holds."""
+        boxes = _boxes(geometry)
+        if operator == "s_intersects" and boxes is not None and len(self._keys) <= _MAXIMUM_BOXES:
+            return self._among_boxes(boxes, geometry)
+        if operator == "s_disjoint":
+            touched = set(self.select("s_intersects", geometry))
+            return [key for key in self._keys if key not in touched]
+        return [self._keys[index] for index in self._indexes(operator, _shape(geometry))]
+
+    def _among_boxes(self, wanted: Sequence[_Box], geometry: Mapping[str, Any]) -> list[str]:
+        """Compare boxes, which nearly all geometries here are, without shapely: its import takes longer."""
+        if self._simple is None or self._rest is None:
+            simple = {
+                key: boxes for key in self._keys if (boxes := _boxes(self._candidates[key])) is not None
+            }
+            rest = {key: self._candidates[key] for key in self._keys if key not in simple}
+            self._simple, self._rest = simple, Geometries(rest)
+        found = [
+            key for key, boxes in self._simple.items() if any(_meet(a, b) for a in boxes for b in wanted)
+        ]
+        if self._rest._keys:
+            found += (
+                self._rest._keys[index] for index in self._rest._indexes("s_intersects", _shape(geometry))
+            )
+        return found
+
+    def _indexes(self, operator: SpatialOperator, wanted: BaseGeometry) -> Sequence[int]:
+        if self._prepared is None:
+            import shapely  # a search without a geometry does not need it, and it takes 0.2 s to import
+
+            shapes = [_shape(self._candidates[key]) for key in self._keys]
+            self._prepared = shapely.STRtree(shapes), shapes
+        tree, shapes = self._prepared
+        if operator == "s_equals":
+            near = tree.query(wanted, predicate="intersects").tolist()
+            return [index for index in near if shapes[index].equals(wanted)]
+        indexes: list[int] = sorted(tree.query(wanted, predicate=_PREDICATES[operator]).tolist())
+        return indexes
+
+
+def select(
+    operator: SpatialOperator, geometry: Mapping[str, Any], candidates: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return the keys of the candidates for which ``operator(candidate, geometry)`` holds."""
+    return Geometries(candidates).select(operator, geometry)
+
+
+def _parsed(geojson: Any, *, nested: bool = False) -> dict[str, Any]:
+    kind = geojson.get("type") if isinstance(geojson, dict) else None
+    if kind == "GeometryCollection" and not nested and isinstance(geojson.get("geometries"), list):
+        return {"type": kind, "geometries": [_parsed(part, nested=True) for part in geojson["geometries"]]}
+    if not isinstance(kind, str) or kind not in _NESTING:
+        kinds = ", ".join((*_NESTING, "GeometryCollection"))
+        raise ValueError(f"{json.dumps(geojson)[:100]} is none of {kinds}")
+    return {"type": kind, "coordinates": _coordinates(geojson.get("coordinates"), _NESTING[kind])}
+
+
+def _coordinates(value: Any, nesting: int) -> list[Any]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(f"{json.dumps(value)[:100]} is no list of coordinates")
+    if nesting:
+        return [_coordinates(part, nesting - 1) for part in value]
+    longitude, latitude = (math.nan if isinstance(number, bool) else float(number) for number in value[:2])
+    if not (abs(longitude) <= _MAXIMUM_DEGREES and abs(latitude) <= _MAXIMUM_DEGREES):
+        raise ValueError(f"{json.dumps(value)[:100]} is no position: longitude and latitude in degrees")
+    return [longitude, latitude]
+
+
+def _positions(geojson: Mapping[str, Any]) -> int:
+    if "geometries" in geojson:
+        return sum(map(_positions, geojson["geometries"]))
+    level = [geojson["coordinates"]]
+    for _ in range(_NESTING[geojson["type"]]):
+        level = [part for parts in level for part in parts]
+    return len(level)
+
+
+def _boxes(geojson: Mapping[str, Any]) -> Sequence[_Box] | None:
+    """Return what a geometry consists of where that is boxes and points within the globe, else None."""
+    coordinates: Any = geojson.get("coordinates")
+    match geojson["type"]:
+        case "Point":
+            boxes = [_box([coordinates])]
+        case "Polygon":
+            boxes = [_box(ring) if len(coordinates) == 1 else None for ring in coordinates]
+        case "MultiPolygon":
+            boxes = [_box(rings[0]) if len(rings) == 1 else None for rings in coordinates]
+        case _:
+            return None
+    found = [box for box in boxes if box is not None and box.west >= -180 and box.east <= 180]
+    return found if len(found) == len(boxes) else None
+
+
+def _box(ring: Any) -> _Box | None:
+    longitudes, latitudes = ([position[axis] for position in ring] for axis in (0, 1))
+    box = _Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
+    if len(ring) == 1:
+        return box
+    # Going round, each side keeps one coordinate.
+    sides = all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(ring))
+    corners = {(a, b) for a in (box.west, box.east) for b in (box.south, box.north)}
+    sound = len(corners) == 4 and {tuple(position) for position in ring} == corners
+    return box if sound and sides and len(ring) == 5 and ring[0] == ring[4] else None
+
+
+def _meet(a: _Box, b: _Box) -> bool:
+    return a.west <= b.east and b.west <= a.east and a.south <= b.north and b.south <= a.north
+
+
+def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def _shape(geojson: Mapping[str, Any]) -> BaseGeometry:
+    """Return a shape of shapely; raises ValueError where it is not valid."""
+    import shapely  # as above
+
+    try:
+        shape = shapely.from_geojson(json.dumps(geojson))
+    except shapely.errors.GEOSException as error:
+        raise ValueError(str(error)) from error
+    if not shape.is_valid:
+        raise ValueError(shapely.is_valid_reason(shape))
+    west, _, east, _ = shape.bounds
+    return shape if west >= -180 and east <= 180 else _wrapped(shape, shapely.transform)
+
+
+def _wrapped(shape: BaseGeometry, transform: Callable[..., Any]) -> BaseGeometry:
+    import shapely  # as above
+
+    parts = []
+    for turns in range(math.floor((shape.bounds[0] + 180) / 360), math.ceil((shape.bounds[2] + 180) / 360)):
+        strip = shapely.box(360 * turns - 180, shape.bounds[1] - 1, 360 * turns + 180, shape.bounds[3] + 1)
+        part = shape.intersection(strip)
+        if not part.is_empty:
+            parts.append(transform(part, lambda positions, turns=turns: positions - [360 * turns, 0]))
+    return shapely.union_all(parts)
