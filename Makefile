@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test test-faults check format bench-wan bench-planning clean
+.PHONY: help demo local test opensearch test-browser test-faults check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -21,8 +21,16 @@ demo: .venv/demo ## set up and run the main job on this machine
 local: .venv/demo ## run the whole system on this machine until Ctrl-C
 	@exec $(BIN)/dask-regions local
 
-test: .venv/all ## set up and run the tests
+test: .venv/all opensearch ## set up and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+# Where Java cannot be had, this says so, and the tests that need a real OpenSearch are left out.
+opensearch:
+	@tools/opensearch/fetch .cache/opensearch || true
+
+test-browser: .venv/all ## show the catalog in STAC Browser and Chromium (root; minutes the first time)
+	tools/install-chromium && tools/stac-browser/build .cache/stac-browser
+	BROWSER_REQUIRED=1 $(BIN)/pytest tests/functional/test_catalog_browser.py
 
 test-faults: .venv/all ## kill workers and pools during every workload (half an hour)
 	$(BIN)/pytest -m faults $(PYTEST_ARGS)
@@ -50,6 +58,13 @@ bench-wan: .venv/all ## measure crossings and makespans against peers (root)
 
 bench-planning: .venv/all ## measure what placement costs the scheduler
 	$(BIN)/python -m benchmarks.planning $(ARGS)
+
+bench-catalog: .venv/all ## measure the catalog beside stac-fastapi-opensearch (a quarter of an hour)
+	@OPENSEARCH_REQUIRED=1 $(MAKE) --no-print-directory opensearch
+	$(BIN)/python -m benchmarks.catalog $(ARGS)
+
+bench-sync: .venv/all ## measure what a sync of 100,000 datasets asks of S3
+	$(BIN)/python -m benchmarks.catalog.sync $(ARGS)
 
 clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam

@@ -2,8 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests import opensearch
 
 # A shell starts what runs in its background with SIGINT ignored, and so would be all that the tests
 # start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_catalogs = count()
+
+
+@pytest.fixture(scope="session")
+def opensearch_server() -> Iterator[str]:
+    """Address of a real OpenSearch server; tests without one are left out, which CI never does."""
+    try:
+        # For a few minutes the first compiler is enough; the second would keep a processor busy.
+        with opensearch.running("512m", "-XX:TieredStopAtLevel=1") as address:
+            yield address
+    except opensearch.NoOpenSearchError as error:
+        if os.environ.get(opensearch.REQUIRED):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def opensearch_url(opensearch_server: str) -> str:
+    """URL of a catalog in OpenSearch that is this test's own, and empty."""
+    return f"{opensearch_server}/test-{os.getpid()}-{next(_catalogs)}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # All in one process of pytest-xdist: a server takes half a gigabyte, and one is enough.
+    for item in items:
+        if "opensearch_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("opensearch"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [
+        report.longrepr[2]
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and opensearch.MISSING in report.longrepr[2]
+    ]
+    if reasons:
+        terminalreporter.write_line(f"{len(reasons)} tests were left out: {reasons[0]}")

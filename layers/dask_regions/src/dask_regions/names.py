@@ -5,24 +5,36 @@ The templates repeat some of them as text; ``tests/unit/test_templates.py`` chec
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "COMPUTE_TOPIC",
+    "CONTROL_INDEX",
+    "GEOMETRIES_INDEX",
+    "LATEST_SYNC_REPORT",
+    "LIVE_ALIAS",
     "MEMORY_METRIC",
     "METRIC_NAMESPACE",
     "MISSING_METRIC",
     "POOLS_ROUTE",
     "POOL_TOPIC",
+    "REGIONS_FIELD",
     "REGION_ANNOTATION",
     "REGION_DIMENSION",
     "SURPLUS_METRIC",
+    "SYNC_METRICS",
     "cluster_name",
     "file_system_parameter",
+    "generation_index",
     "region_of_resource",
     "region_resource",
     "service_name",
+    "sync_report",
     "token_secret",
 ]
 
+#: Member of Collections and of Items' properties that says per Region where the data are, and how fresh.
+REGIONS_FIELD = "dask_regions:regions"
 #: Dask annotation on the layers that read a Region's data: it stops fusion across Regions.
 REGION_ANNOTATION = "region"
 #: Topics of ``Scheduler.log_event`` that a connected client listens to.
@@ -39,6 +51,30 @@ MISSING_METRIC = "TasksMissing"
 SURPLUS_METRIC = "TasksSurplus"
 #: Fraction of the pool's memory in use, 0 to 1.
 MEMORY_METRIC = "MemoryUsed"
+#: CloudWatch metrics of each sync, published in the client Region, one dimension: the Region synced. Metric
+#: to what it counts in the sync's report; seconds and dollars are those, the rest are counts.
+SYNC_METRICS = {
+    "SyncItems": "items",
+    "SyncItemsAdded": "added",
+    "SyncItemsChanged": "changed",
+    "SyncItemsRemoved": "removed",
+    "SyncSourcesSkipped": "skipped",
+    "SyncObjectsListed": "objects_listed",
+    "SyncListRequests": "lists",
+    "SyncGetRequests": "gets",
+    "SyncSeconds": "seconds",
+    "SyncDollars": "dollars",
+    "SyncFailed": "failed",
+}
+
+#: Key in the staging bucket of the report of the last sync that ended.
+LATEST_SYNC_REPORT = "sync/reports/latest.json"
+
+#: OpenSearch, each behind the prefix of the catalog's URL: the index that says which generation is live,
+#: that of the Items' geometries, and the alias of the live Items for people with a console.
+CONTROL_INDEX = "catalog"
+GEOMETRIES_INDEX = "geometries"
+LIVE_ALIAS = "items"
 
 _RESOURCE_PREFIX = "region-"
 
@@ -71,3 +107,31 @@ def file_system_parameter(system: str) -> str:
 def token_secret(system: str) -> str:
     """Return the name, in the client Region, of the secret that opens the scheduler's HTTP routes."""
     return f"/dask-regions/{system}/scheduler/token"
+
+
+def sync_report(generation: str) -> str:
+    """Return the key in the staging bucket of a sync's report."""
+    return f"sync/reports/{generation}.json"
+
+
+def generation_index(kind: str, collection: str, generation: str, attempt: str) -> str:
+    """Return the name of the OpenSearch index of a Collection in a generation.
+
+    Parameters
+    ----------
+    kind
+        ``items`` or ``sources``.
+    attempt
+        Random hexadecimal digits, which make the name unique.
+
+    Examples
+    --------
+    >>> generation_index("items", "cmip6", "20261121T000000Z-5d0c1a2b", "7f")
+    'items-cmip6-g20261121t000000z-5d0c1a2b-7f'
+    """
+    return f"{kind}-{_lower(collection)}-g{_lower(generation)}-{attempt}"
+
+
+def _lower(text: str) -> str:
+    # OpenSearch takes no capitals; what this makes equal, the attempt tells apart.
+    return re.sub(r"[^a-z0-9._-]", "-", text.lower())[:80]
