@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from dask_regions.aws.opensearch import signer
 from dask_regions.catalog.api import create_app
-from dask_regions.catalog.sqlite import SqliteCatalog
+from dask_regions.catalog.engines import open_catalog
 from dask_regions.config import load
 from dask_regions.settings import Settings
 
 settings = Settings.from_environment()
-app = create_app(SqliteCatalog(settings.require("catalog_url")), load(settings.require("datasets_file")))
+url = settings.require("catalog_url")
+app = create_app(open_catalog(url, signer(url)), load(settings.require("datasets_file")))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""An unmodified pystac-client, over HTTP, against the function catalog."""
+"""Clients that others wrote, unmodified, over HTTP, against the API on both engines."""
 
 from __future__ import annotations
 
-import importlib.util
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+import pystac
 import pytest
+import xarray as xr
 from pystac_client import Client
 
-from dask_regions.catalog.sqlite import SqliteCatalog
+from dask_regions import config
+from dask_regions.catalog.engines import Catalog, open_catalog
+from tests.catalog import ENGINES, ROOT, engine_url, fill, served
 
-ROOT = Path(__file__).parents[2]
 FILTER = "a_contains(variables, 'air_temperature') AND scenario = 'A1B'"
+A1B = "a1b-north-america"
 
 
 def make_item(number: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def make_item(number: int) -> dict[str, Any]:
         "stac_version": "1.1.0",
         "stac_extensions": [],
         "id": f"decade-{number:02}",
-        "collection": "a1b-north-america",
+        "collection": A1B,
         "geometry": {
             "type": "Polygon",
             "coordinates": [[[-135, 15], [-45, 15], [-45, 60], [-135, 60], [-135, 15]]],
@@ -45,65 +45,16 @@ def make_item(number: int) -> dict[str, Any]:
     }
 
 
-class _Request(BaseHTTPRequestHandler):
-    """Turns a request into an event, as API Gateway's HTTP API does."""
-
-    handler: Any
-    protocol_version = "HTTP/1.1"
-
-    def answer(self) -> None:
-        url = urlsplit(self.path)
-        length = int(self.headers.get("content-length") or 0)
-        event = {
-            "version": "2.0",
-            "rawPath": unquote(url.path),
-            "rawQueryString": url.query,
-            "queryStringParameters": dict(parse_qsl(url.query)),
-            "headers": {k.lower(): v for k, v in self.headers.items()} | {"x-forwarded-proto": "http"},
-            "requestContext": {
-                "domainName": "localhost",
-                "stage": "$default",
-                "http": {"method": self.command, "path": url.path},
-            },
-            "body": self.rfile.read(length).decode(),
-            "isBase64Encoded": False,
-        }
-        answer = type(self).handler(event, None)
-        body = answer["body"].encode()
-        self.send_response(answer["statusCode"])
-        for name, value in answer["headers"].items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = answer  # noqa: N815 - http.server's names
-
-    def log_message(self, *_: Any) -> None:
-        pass
+@pytest.fixture(params=ENGINES)
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
+    return open_catalog(engine_url(request.param, request, tmp_path))
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    url = f"sqlite:///{tmp_path}/catalog.sqlite"
-    store = SqliteCatalog(url)
-    store.begin("g1", ["us-west-2"])
-    count = store.write("g1", "us-west-2", [make_item(number) for number in range(25)])
-    store.swap("g1", {}, {"us-west-2": count}, {"us-west-2": ["a1b"]})
-    monkeypatch.setenv("CATALOG_URL", url)
-    monkeypatch.setenv("DATASETS_FILE", str(ROOT / "datasets.yaml"))
-    spec = importlib.util.spec_from_file_location("catalog_app", ROOT / "functions/catalog/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    request = type("Request", (_Request,), {"handler": staticmethod(module.handler)})
-    with ThreadingHTTPServer(("127.0.0.1", 0), request) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def address(catalog: Catalog) -> Iterator[str]:
+    fill(catalog, [make_item(number) for number in range(25)])
+    with served(catalog, config.load(ROOT / "datasets.yaml")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -124,7 +75,7 @@ def test_a_search_pages_through_all_items(client: Client, method: str) -> None:
 def test_a_scientist_finds_a_variable_and_scenario_in_a_period(client: Client, method: str) -> None:
     search = client.search(
         method=method,
-        collections=["a1b-north-america"],
+        collections=[A1B],
         datetime="2070-01-01T00:00:00Z/2099-12-31T00:00:00Z",
         bbox=[-100, 30, -90, 40],
         filter=FILTER,
@@ -134,6 +85,22 @@ def test_a_scientist_finds_a_variable_and_scenario_in_a_period(client: Client, m
     found = list(search.items())
     assert [item.id for item in found] == ["decade-23"]
     assert found[0].properties["regions"] == ["us-west-2"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_other_ways_of_asking_work_too(client: Client, method: str) -> None:
+    found = {
+        "intersects": client.search(method=method, intersects={"type": "Point", "coordinates": [-100, 40]}),
+        "elsewhere": client.search(method=method, intersects={"type": "Point", "coordinates": [0, 40]}),
+        "query": client.search(method=method, query={"scenario": {"eq": "A1B"}}),
+        "fields": client.search(method=method, fields=["id", "-links"]),
+    }
+    assert {name: search.matched() for name, search in found.items()} == {
+        "intersects": 25,
+        "elsewhere": 0,
+        "query": 12,
+        "fields": 25,
+    }
 
 
 def test_a_filter_as_json_finds_the_same(client: Client) -> None:
@@ -151,7 +118,7 @@ def test_a_filter_as_json_finds_the_same(client: Client) -> None:
 
 
 def test_a_collection_leads_to_its_items(client: Client) -> None:
-    collection = client.get_collection("a1b-north-america")
+    collection = client.get_collection(A1B)
     assert collection is not None
     assert len(list(collection.get_items())) == 25
     assert [item.id for item in collection.get_items("decade-03", "decade-05")] == ["decade-05", "decade-03"]
@@ -159,10 +126,43 @@ def test_a_collection_leads_to_its_items(client: Client) -> None:
     assert item is not None
     assert item.get_self_href() == f"{collection.get_self_href()}/items/decade-03"
     assert collection.get_item("decade-99") is None
-    assert [c.id for c in client.get_collections()] == ["a1b-north-america", "e1-north-america"]
+    assert [c.id for c in client.get_collections()] == [A1B, "e1-north-america"]
+
+
+def test_collections_are_searched_by_the_server(client: Client) -> None:
+    def found(**parameters: Any) -> list[str]:
+        return [collection.id for collection in client.collection_search(**parameters).collections()]
+
+    assert found(q="Zarr store") == [A1B]
+    assert found(sortby="-id", limit=1) == ["e1-north-america", A1B]
+    assert found(filter="title LIKE '%A1B'") == [A1B]
+    assert found(datetime="1700", bbox=[-100, 30, -90, 40]) == ["e1-north-america"]  # it has no Items yet
 
 
 def test_sorting_and_queryables_work_through_the_client(client: Client) -> None:
     search = client.search(sortby=["+properties.start_datetime", "-id"], max_items=2, fields=["-assets.none"])
     assert [item["id"] for item in search.items_as_dicts()] == ["decade-24", "decade-00"]
-    assert "scenario" in client.get_merged_queryables(["a1b-north-america"])["properties"]
+    assert "scenario" in client.get_merged_queryables([A1B])["properties"]
+
+
+def test_xpystac_opens_what_the_catalog_finds(catalog: Catalog, tmp_path: Path) -> None:
+    store = tmp_path / "air.zarr"
+    xr.Dataset({"air": ("time", [1.0, 2.0])}).to_zarr(store, consolidated=True, zarr_format=2)
+    item = make_item(3)
+    item["assets"] = {
+        "zarr": {
+            "href": store.as_uri(),
+            "type": "application/vnd+zarr",
+            "roles": ["data"],
+            "zarr:consolidated": True,
+            "zarr:zarr_format": 2,
+        }
+    }
+    fill(catalog, [item])
+    with served(catalog, config.load(ROOT / "datasets.yaml")) as address:
+        (found,) = Client.open(address).search(filter="scenario = 'A1B'").items()
+        assert isinstance(found, pystac.Item)
+        # xpystac's engine takes what xarray's annotations do not know.
+        asset: Any = found.assets["zarr"]
+        with xr.open_dataset(asset, engine="stac") as dataset:
+            assert dataset.air.values.tolist() == [1.0, 2.0]

@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import json
-import re
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
-from dask_regions.catalog import documents, stac
+from dask_regions.catalog import aggregation, collection_search, documents, openapi, stac
+from dask_regions.catalog.http import Request, Response, quality
+from dask_regions.catalog.parameters import decode_body
 from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.queryables import schema
+from dask_regions.catalog.routes import GEOJSON, OPENAPI, SCHEMA, MethodError, Route, find
+from dask_regions.catalog.store import Store
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from dask_regions.models import Configuration, Dataset
 
-__all__ = ["Store", "create_app"]
+__all__ = ["Api", "create_app"]
 
-_GEOJSON = "application/geo+json"
-_SCHEMA = "application/schema+json"
-# What the parameter of a route of aws-lambda-powertools does not match, unless percent-encoded.
-_UNROUTED = re.compile(r"[^\w/\-.~()'!*:@,;=+&$%<> \[\]{}|^]")
-
-
-class Store(Protocol):
-    """What the API needs of a catalog store; every answer is of one generation of the catalog."""
-
-    def search(self, query: SearchQuery) -> Any:
-        """Return one :class:`~dask_regions.catalog.sqlite.Page`."""
-
-    def item(self, collection: str, item_id: str) -> dict[str, Any] | None:
-        """Return one Item, or None."""
-
-    def collections(self) -> list[dict[str, Any]]:
-        """Return what is held per Collection."""
-
-    def freshness(self) -> dict[str, dict[str, Any]]:
-        """Return per Region when it was last synced."""
+# Seconds that the state of the Regions may be old in an answer: it changes once a day.
+_FRESHNESS_SECONDS = 10.0
+_STATUS = {
+    RequestError: HTTPStatus.BAD_REQUEST,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_Values = Mapping[str, Any]
 
 
-def create_app(store: Store, configuration: Configuration) -> APIGatewayHttpResolver:
+def create_app(store: Store, configuration: Configuration) -> Api:
     """Return the API; its ``resolve(event, context)`` answers an event.
 
     Parameters
@@ -51,165 +41,229 @@ def create_app(store: Store, configuration: Configuration) -> APIGatewayHttpReso
     configuration
         Its datasets are the Collections.
     """
-    app = _Resolver(serializer=_dumps)
-    api = _Api(app, store, {dataset.id: dataset for dataset in configuration.datasets})
-    for method, path, _ in documents.ROUTES:
-        name = documents.operation(method, path)
-        app.route(re.sub(r"{(\w+)}", r"<\1>", path), method=method)(getattr(api, name))
-    app.not_found(api.not_found)
-    for error, status in (
-        (RequestError, HTTPStatus.BAD_REQUEST),
-        (NotFoundError, HTTPStatus.NOT_FOUND),
-        (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
-    ):
-        app.exception_handler(error)(_failure(status))
-    return app
+    return Api(store, configuration)
 
 
-class _Resolver(APIGatewayHttpResolver):
-    """Routes paths whatever characters an Item's id holds: a parameter matches some of them only."""
+class Api:
+    """One method per operation of :data:`dask_regions.catalog.routes.ROUTES`; threads may share it.
 
-    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
-        return super().resolve({**event, "rawPath": _UNROUTED.sub(_encoded, event["rawPath"])}, context)
+    Parameters
+    ----------
+    store, configuration
+        As for :func:`create_app`.
+    clock
+        Seconds, of which the differences count.
+    """
 
+    def __init__(
+        self, store: Store, configuration: Configuration, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._configuration, self._clock = store, configuration, clock
+        self._datasets = {dataset.id: dataset for dataset in configuration.datasets}
+        self._freshness: tuple[float, dict[str, dict[str, Any]]] | None = None
 
-class _Api:
-    """One method per operation, named by :func:`dask_regions.catalog.documents.operation`."""
+    def resolve(self, event: Mapping[str, Any], _: object) -> dict[str, Any]:
+        """Answer an event of payload format 2.0; what a caller does wrong is never a 5xx."""
+        request = Request.from_event(event)
+        return self._answer(request).to_result(request)
 
-    def __init__(self, app: APIGatewayHttpResolver, store: Store, datasets: Mapping[str, Dataset]) -> None:
-        self._app, self._store, self._datasets = app, store, datasets
+    def _answer(self, request: Request) -> Response:
+        try:
+            route, path = find(request)
+            values = _values(request, route)
+            answer: Response = getattr(self, route.operation)(request, values, **path)
+        except MethodError as error:
+            allow = ", ".join(error.allowed)
+            if request.method == "OPTIONS":
+                return Response("", status=204, headers={"Allow": f"{allow}, OPTIONS"})
+            return _error(
+                HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} answers {allow} only", {"Allow": allow}
+            )
+        except (RequestError, NotFoundError, UnavailableError) as error:
+            status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+            return _error(status, str(error))
+        return answer
 
-    def get_landing_page(self) -> Response[Any]:
-        self._no_parameters()
-        return _answer(documents.landing_page(self._base, self._datasets.values()))
+    def get_landing_page(self, request: Request, _: _Values) -> Response:
+        accepted = request.headers.get("accept", "")
+        others = max(quality(accepted, name) for name in ("application/json", "application/*"))
+        if quality(accepted, "text/html") > others:
+            return self._page_for_people(request)
+        return _json(documents.landing_page(request.base, self._datasets.values()))
 
-    def get_conformance(self) -> Response[Any]:
-        self._no_parameters()
-        return _answer({"conformsTo": documents.CONFORMANCE})
+    def _page_for_people(self, request: Request) -> Response:
+        # Most callers are programs.
+        from dask_regions.catalog import page
 
-    def get_api(self) -> Response[Any]:
-        self._no_parameters()
-        return _answer(documents.openapi(self._base), documents.OPENAPI)
+        held, collections = self._held(), self._collections(request)
+        text = page.landing_page(request.base, self._configuration, collections, held, self._regions())
+        return Response(text, "text/html; charset=utf-8", headers=page.HEADERS)
 
-    def get_queryables(self) -> Response[Any]:
-        self._no_parameters()
-        return _answer(schema(f"{self._base}/queryables", "Queryables of all Collections"), _SCHEMA)
+    def get_conformance(self, _: Request, __: _Values) -> Response:
+        return _json({"conformsTo": documents.CONFORMANCE})
 
-    def get_collections(self) -> Response[Any]:
-        self._no_parameters()
-        held = self._held()
-        freshness, base = self._store.freshness(), self._base
-        collections = [
-            stac.collection(dataset, held.get(dataset.id), freshness, base)
-            for dataset in self._datasets.values()
+    def get_api(self, request: Request, _: _Values) -> Response:
+        return _json(openapi.document(request.base), OPENAPI)
+
+    def get_api_page(self, request: Request, _: _Values) -> Response:
+        from dask_regions.catalog import page
+
+        text = page.api_page(openapi.document(request.base))
+        return Response(text, "text/html; charset=utf-8", headers=page.HEADERS)
+
+    def get_queryables(self, request: Request, _: _Values) -> Response:
+        return _json(schema(f"{request.base}/queryables", "Queryables of all Collections"), SCHEMA)
+
+    def get_collections_queryables(self, request: Request, _: _Values) -> Response:
+        return _json(collection_search.describe(f"{request.base}/collection-queryables"), SCHEMA)
+
+    def get_collections(self, request: Request, values: _Values) -> Response:
+        url = f"{request.base}/collections"
+        return self._found_collections(
+            request,
+            SearchQuery.from_parameters(values),
+            stac.link("self", _with(url, values)),
+            lambda token: {**stac.link("next", _with(url, {**values, "token": token})), "method": "GET"},
+        )
+
+    def post_collections(self, request: Request, values: _Values) -> Response:
+        url = f"{request.base}/collections"
+        return self._found_collections(
+            request,
+            SearchQuery.from_values(values),
+            stac.link("self", url),
+            _next_body(stac.link("next", url)),
+        )
+
+    def _found_collections(
+        self,
+        request: Request,
+        query: SearchQuery,
+        own: dict[str, str],
+        next_link: Callable[[str], dict[str, Any]],
+    ) -> Response:
+        found = collection_search.search(query, self._collections(request))
+        links: list[dict[str, Any]] = [
+            own,
+            stac.link("root", f"{request.base}/"),
+            stac.link("parent", f"{request.base}/"),
+            stac.link(documents.QUERYABLES_RELATION, f"{request.base}/collection-queryables", SCHEMA),
         ]
-        links = [
-            documents.link("self", f"{base}/collections"),
-            documents.link("root", f"{base}/"),
-            documents.link("parent", f"{base}/"),
-        ]
-        return _answer({"collections": collections, "links": links})
+        return _page("collections", found.collections, query, links, found.matched, found.token, next_link)
 
-    def get_collection(self, collectionId: str) -> Response[Any]:  # noqa: N803 - the path's parameter
-        self._no_parameters()
+    def get_collection(self, request: Request, _: _Values, collectionId: str) -> Response:  # noqa: N803 - the path's parameter
         dataset = self._dataset(collectionId)
         held = self._held().get(dataset.id)
-        return _answer(stac.collection(dataset, held, self._store.freshness(), self._base))
+        return _json(stac.collection(dataset, held, self._regions(), request.base))
 
-    def get_collection_queryables(self, collectionId: str) -> Response[Any]:  # noqa: N803
-        self._no_parameters()
+    def get_collection_queryables(self, request: Request, _: _Values, collectionId: str) -> Response:  # noqa: N803
         dataset = self._dataset(collectionId)
-        url = f"{self._base}/collections/{dataset.id}/queryables"
+        url = f"{request.base}/collections/{dataset.id}/queryables"
         summaries = self._held().get(dataset.id, {}).get("summaries")
-        return _answer(schema(url, f"Queryables of {dataset.title}", summaries), _SCHEMA)
+        return _json(schema(url, f"Queryables of {dataset.title}", summaries), SCHEMA)
 
-    def get_items(self, collectionId: str) -> Response[Any]:  # noqa: N803
+    def get_items(self, request: Request, values: _Values, collectionId: str) -> Response:  # noqa: N803
         dataset = self._dataset(collectionId)
-        parameters = dict(self._parameters)
-        if parameters.setdefault("collections", dataset.id) != dataset.id:
-            raise RequestError("collections", f"must be {dataset.id} here; search others with /search")
-        return self._found(f"/collections/{dataset.id}/items", parameters)
+        url = f"{request.base}/collections/{dataset.id}"
+        query = SearchQuery.from_parameters(_within(dataset, values))
+        links = [stac.link("collection", url), stac.link("parent", url)]
+        return self._found_items(request, query, f"{url}/items", values, links)
 
-    def get_item(self, collectionId: str, featureId: str) -> Response[Any]:  # noqa: N803
-        self._no_parameters()
+    def get_item(self, request: Request, _: _Values, collectionId: str, featureId: str) -> Response:  # noqa: N803
         dataset = self._dataset(collectionId)
         # API Gateway decodes the path, other servers may not.
-        for item_id in (featureId, unquote(featureId)):
+        for item_id in dict.fromkeys((featureId, unquote(featureId))):
             item = self._store.item(dataset.id, item_id)
             if item is not None:
-                return _answer(stac.with_links(item, self._base), _GEOJSON)
+                return _json(stac.complete(item, self._regions(), request.base), GEOJSON)
         raise NotFoundError(f"Collection {dataset.id} has no Item {featureId!r}; search it for those it has")
 
-    def get_search(self) -> Response[Any]:
-        return self._found("/search", self._parameters)
+    def get_search(self, request: Request, values: _Values) -> Response:
+        query = SearchQuery.from_parameters(values)
+        return self._found_items(request, query, f"{request.base}/search", values, [])
 
-    def post_search(self) -> Response[Any]:
-        try:
-            body = self._app.current_event.decoded_body or ""
-        except ValueError as error:
-            raise RequestError("body", f"is not UTF-8 text: {error}") from error
-        query = SearchQuery.from_body(body)
-        links = [documents.link("self", f"{self._base}/search", _GEOJSON)]
-        return self._page(
-            query,
-            links,
-            lambda token: {
-                **documents.link("next", f"{self._base}/search", _GEOJSON),
-                "method": "POST",
-                "body": {"token": token},
-                "merge": True,
-            },
+    def post_search(self, request: Request, values: _Values) -> Response:
+        url = f"{request.base}/search"
+        links = [stac.link("self", url, GEOJSON)]
+        return self._items(
+            request, SearchQuery.from_values(values), links, _next_body(stac.link("next", url, GEOJSON))
         )
 
-    def not_found(self, _: Exception) -> Response[Any]:
-        event = self._app.current_event
-        path = event.path
-        methods = [method for method, route, _ in documents.ROUTES if documents.matches(route, path)]
-        if methods:
-            return _error(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{path} answers {', '.join(methods)} only",
-                {"Allow": ", ".join(methods)},
-            )
-        return _error(HTTPStatus.NOT_FOUND, f"there is no {path}; the links of / lead to all there is")
-
-    def _found(self, path: str, parameters: Mapping[str, str]) -> Response[Any]:
-        query = SearchQuery.from_parameters(parameters)
-        url = self._base + path
-        own = {name: value for name, value in self._parameters.items() if name != "token"}
-        links = [documents.link("self", _with(url, self._parameters), _GEOJSON)]
-        if path != "/search":
-            links.append(documents.link("collection", url.removesuffix("/items")))
-
+    def _found_items(
+        self, request: Request, query: SearchQuery, url: str, values: _Values, links: list[dict[str, str]]
+    ) -> Response:
         def next_link(token: str) -> dict[str, Any]:
-            href = _with(url, {**own, "token": token})
-            return {**documents.link("next", href, _GEOJSON), "method": "GET"}
+            return {**stac.link("next", _with(url, {**values, "token": token}), GEOJSON), "method": "GET"}
 
-        return self._page(query, links, next_link)
-
-    def _page(
-        self, query: SearchQuery, links: list[dict[str, Any]], next_link: Callable[[str], dict[str, Any]]
-    ) -> Response[Any]:
-        page = self._store.search(query)
-        features = [stac.with_links(item, self._base) for item in page.items]
-        if query.fields is not None:
-            features = [stac.select(feature, query.fields) for feature in features]
-        links.append(documents.link("root", f"{self._base}/"))
-        if page.token is not None:
-            links.append(next_link(page.token))
-        return _answer(
-            {
-                "type": "FeatureCollection",
-                "features": features,
-                "links": links,
-                "numberMatched": page.matched,
-                "numberReturned": len(features),
-            },
-            _GEOJSON,
+        return self._items(
+            request, query, [stac.link("self", _with(url, values), GEOJSON), *links], next_link
         )
+
+    def _items(
+        self,
+        request: Request,
+        query: SearchQuery,
+        links: list[dict[str, str]],
+        next_link: Callable[[str], dict[str, Any]],
+    ) -> Response:
+        page = self._store.search(query)
+        regions = self._regions()
+        features = [stac.complete(item, regions, request.base) for item in page.items]
+        links = [*links, stac.link("root", f"{request.base}/")]
+        return _page("features", features, query, links, page.matched, page.token, next_link)
+
+    def get_aggregations(self, request: Request, _: _Values) -> Response:
+        return self._aggregations(request, request.base)
+
+    def get_collection_aggregations(self, request: Request, _: _Values, collectionId: str) -> Response:  # noqa: N803
+        return self._aggregations(request, f"{request.base}/collections/{self._dataset(collectionId).id}")
+
+    def _aggregations(self, request: Request, url: str) -> Response:
+        links = [stac.link("self", f"{url}/aggregations"), stac.link("root", f"{request.base}/")]
+        return _json({"aggregations": aggregation.describe(), "links": links})
+
+    def get_aggregate(self, request: Request, values: _Values) -> Response:
+        return self._aggregated(request, request.base, values)
+
+    post_aggregate = get_aggregate
+
+    def get_collection_aggregate(self, request: Request, values: _Values, collectionId: str) -> Response:  # noqa: N803
+        dataset = self._dataset(collectionId)
+        return self._aggregated(request, f"{request.base}/collections/{dataset.id}", _within(dataset, values))
+
+    post_collection_aggregate = get_collection_aggregate
+
+    def _aggregated(self, request: Request, url: str, values: _Values) -> Response:
+        names = aggregation.chosen(values.get("aggregations"))
+        searched = {name: value for name, value in values.items() if name != "aggregations"}
+        make = SearchQuery.from_values if request.method == "POST" else SearchQuery.from_parameters
+        query = make(searched)
+        queryables = [aggregation.AGGREGATIONS[name].queryable for name in names if name != aggregation.TOTAL]
+        total, found = self._store.aggregate(query, queryables) if names else (0, {})
+        return _json(
+            {
+                "type": "AggregationCollection",
+                "aggregations": aggregation.document(names, total, found),
+                "links": [stac.link("self", f"{url}/aggregate"), stac.link("root", f"{request.base}/")],
+            }
+        )
+
+    def _collections(self, request: Request) -> list[dict[str, Any]]:
+        held, regions = self._held(), self._regions()
+        return [
+            stac.collection(dataset, held.get(dataset.id), regions, request.base)
+            for dataset in self._datasets.values()
+        ]
 
     def _held(self) -> dict[str, dict[str, Any]]:
         return {held["id"]: held for held in self._store.collections()}
+
+    def _regions(self) -> dict[str, dict[str, Any]]:
+        """Return how fresh each Region's Items are, read anew after some seconds."""
+        now = self._clock()
+        if self._freshness is None or now - self._freshness[0] > _FRESHNESS_SECONDS:
+            self._freshness = now, self._store.freshness()
+        return self._freshness[1]
 
     def _dataset(self, collection: str) -> Dataset:
         dataset = self._datasets.get(unquote(collection))
@@ -217,48 +271,69 @@ class _Api:
             raise NotFoundError(f"there is no Collection {collection!r}; /collections lists those there are")
         return dataset
 
-    @property
-    def _parameters(self) -> Mapping[str, str]:
-        return self._app.current_event.query_string_parameters or {}
 
-    def _no_parameters(self) -> None:
-        for name in self._parameters:
-            raise RequestError(name, "is not a parameter; this address takes none")
-
-    @property
-    def _base(self) -> str:
-        """Base URL as the caller sees it, without a slash at its end."""
-        event = self._app.current_event
-        context = event.raw_event["requestContext"]
-        headers = event.headers
-        host = headers.get("host") or context["domainName"]
-        scheme = headers.get("x-forwarded-proto") or "https"
-        stage = context.get("stage", "$default")
-        return f"{scheme}://{host}" + ("" if stage == "$default" else f"/{stage}")
+def _values(request: Request, route: Route) -> _Values:
+    """Return the parameters of a request, decoded; those that the route does not have are refused."""
+    if route.method == "POST":
+        _no_others(request.parameters, ())
+        text = request.text()
+        media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if text and not media_type.endswith("json"):
+            raise RequestError("Content-Type", f"is {media_type}; send application/json")
+        values: _Values = decode_body(text)
+    else:
+        values = request.parameters
+    _no_others(values, route.parameters)
+    return values
 
 
-def _encoded(character: re.Match[str]) -> str:
-    return quote(character[0], safe="")
+def _no_others(values: _Values, parameters: tuple[str, ...]) -> None:
+    for name in values:
+        if name not in parameters:
+            there = f"there are {', '.join(parameters)}" if parameters else "this address takes none"
+            raise RequestError(name, f"is not a parameter here; {there}")
 
 
-def _with(url: str, parameters: Mapping[str, str]) -> str:
+def _within(dataset: Dataset, values: _Values) -> _Values:
+    if values.get("collections") not in (None, "", dataset.id, [dataset.id]):
+        raise RequestError("collections", f"must be {dataset.id} here; search others with /search")
+    return {**values, "collections": dataset.id}
+
+
+def _page(
+    name: str,
+    found: list[dict[str, Any]],
+    query: SearchQuery,
+    links: list[dict[str, Any]],
+    matched: int,
+    token: str | None,
+    next_link: Callable[[str], dict[str, Any]],
+) -> Response:
+    if query.fields is not None:
+        found = [stac.select(document, query.fields) for document in found]
+    content = {
+        name: found,
+        "links": links if token is None else [*links, next_link(token)],
+        "numberMatched": matched,
+        "numberReturned": len(found),
+    }
+    if name == "features":
+        return _json({"type": "FeatureCollection", **content}, GEOJSON)
+    return _json(content)
+
+
+def _next_body(link: dict[str, str]) -> Callable[[str], dict[str, Any]]:
+    return lambda token: {**link, "method": "POST", "body": {"token": token}, "merge": True}
+
+
+def _with(url: str, parameters: _Values) -> str:
     return f"{url}?{urlencode(parameters, quote_via=quote)}" if parameters else url
 
 
-def _answer(content: Mapping[str, Any], media_type: str = "application/json") -> Response[Any]:
-    return Response(status_code=200, content_type=media_type, body=_dumps(content))
+def _json(content: Mapping[str, Any], media_type: str = "application/json") -> Response:
+    return Response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), media_type)
 
 
-def _error(status: HTTPStatus, description: str, headers: dict[str, Any] | None = None) -> Response[Any]:
-    content = {"code": status.phrase.replace(" ", ""), "description": description}
-    return Response(
-        status_code=status.value, content_type="application/json", body=_dumps(content), headers=headers
-    )
-
-
-def _failure(status: HTTPStatus) -> Callable[[Exception], Response[Any]]:
-    return lambda error: _error(status, str(error))
-
-
-def _dumps(content: Any) -> str:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+def _error(status: HTTPStatus, description: str, headers: Mapping[str, str] | None = None) -> Response:
+    content = json.dumps({"code": status.phrase.replace(" ", ""), "description": description})
+    return Response(content, status=int(status), headers=headers or {})

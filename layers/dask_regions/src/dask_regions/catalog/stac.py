@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from dask_regions.catalog.query import Fields
 from dask_regions.models import Dataset
+from dask_regions.names import REGIONS_FIELD
 
-__all__ = ["STAC_VERSION", "collection", "merge", "select", "with_links"]
+__all__ = ["STAC_VERSION", "collection", "complete", "link", "merge", "select", "with_links"]
 
 STAC_VERSION = "1.1.0"
 _GEOJSON = "application/geo+json"
-#: Without these an Item is no GeoJSON Feature; the fields extension cannot leave them out.
-_ALWAYS = ("type", "stac_version", "id", "collection", "geometry", "bbox", "links")
+_SCHEMA = "application/schema+json"
+_RELATION = "http://www.opengis.net/def/rel/ogc/1.0/"
+#: What names a document; the fields extension cannot leave it out.
+_ALWAYS = ("type", "stac_version", "id", "collection")
+# What it answers with where it is used without naming a field: a valid document and no more.
+_INTERVAL = ("properties.datetime", "properties.start_datetime", "properties.end_datetime")
+_ITEM_NEEDS = ("geometry", "bbox", "links", "assets", *_INTERVAL)
+_COLLECTION_NEEDS = ("description", "license", "extent", "links")
 
 
 def merge(copies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -55,53 +62,98 @@ def _add_alternates(mine: dict[str, Any], asset: Mapping[str, Any], region: str)
         del mine["alternate"]
 
 
+def complete(
+    item: Mapping[str, Any], freshness: Mapping[str, Mapping[str, Any]], base: str
+) -> dict[str, Any]:
+    """Return an Item as the API answers with it: with its links, and the state of its Regions."""
+    properties = {**item["properties"], REGIONS_FIELD: _regions_of(item, freshness)}
+    return with_links({**item, "properties": properties}, base)
+
+
 def with_links(item: Mapping[str, Any], base: str) -> dict[str, Any]:
     """Return an Item with the links of this API; links of the store to elsewhere are kept."""
     of_collection = f"{base}/collections/{item['collection']}"
     structural = [
-        _link("self", f"{of_collection}/items/{quote(item['id'], safe='')}", _GEOJSON),
-        _link("parent", of_collection),
-        _link("collection", of_collection),
-        _link("root", f"{base}/"),
+        link("self", f"{of_collection}/items/{quote(item['id'], safe='')}", _GEOJSON),
+        link("parent", of_collection),
+        link("collection", of_collection),
+        link("root", f"{base}/"),
     ]
-    relations = {link["rel"] for link in structural}
-    kept = [link for link in item.get("links", []) if link["rel"] not in relations]
+    relations = {each["rel"] for each in structural}
+    kept = [each for each in item.get("links", []) if each["rel"] not in relations]
     return {**item, "links": structural + kept}
 
 
-def select(item: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
-    """Apply the fields extension: only what is included, without what is excluded.
+def _regions_of(
+    item: Mapping[str, Any], freshness: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return per Region where an Item's data are, from the storage and alternate-assets extensions."""
+    properties = item["properties"]
+    schemes = properties.get("storage:schemes", {})
+    regions = {region: _region(freshness.get(region)) for region in properties.get("regions", ())}
+    for asset in item.get("assets", {}).values():
+        for place in (asset, *asset.get("alternate", {}).values()):
+            for region, kind, href in _places(place, schemes):
+                hrefs = regions.setdefault(region, _region(freshness.get(region)))[kind]
+                if href not in hrefs:
+                    hrefs.append(href)
+    return regions
 
-    An excluded path beats an included one; what makes an Item a Feature always stays.
+
+def _places(
+    place: Mapping[str, Any], schemes: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield Region, ``s3`` or ``fsx``, and the URL or path there."""
+    href = place.get("href", "")
+    kind = {"s3": "s3", "file": "fsx"}.get(href.partition("://")[0])
+    for reference in place.get("storage:refs", ()):
+        region = schemes.get(reference, {}).get("region")
+        if kind and region:
+            yield region, kind, href if kind == "s3" else unquote(urlsplit(href).path)
+
+
+def _region(state: Mapping[str, Any] | None) -> dict[str, Any]:
+    # The error itself stays in the store: it may name resources that are nobody else's business.
+    synced = state["synced"] if state else None
+    return {"s3": [], "fsx": [], "synced": synced, "stale": bool(state and state["stale"])}
+
+
+def select(document: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    """Apply the fields extension to an Item or a Collection.
+
+    The most specific path decides, and an included one beats the same path excluded. What names the
+    document stays. Where nothing is included, everything is; but where the request says so (``include`` is
+    empty or null, or there is no ``exclude`` either), only what a valid document needs.
     """
-    selected: dict[str, Any] = deepcopy(dict(item))
-    if fields.include:
-        selected = {}
-        for path in (*_ALWAYS, *fields.include):
-            _copy(item, selected, path.split(".", 1))
-    for path in fields.exclude:
-        if path not in _ALWAYS:
-            _remove(selected, path.split(".", 1))
+    default = _COLLECTION_NEEDS if document.get("type") == "Collection" else _ITEM_NEEDS
+    everything = bool(fields.exclude) and "include" not in fields.model_fields_set
+    needed = () if everything or fields.include else default
+    paths = {_path(path): True for path in needed}
+    paths |= {_path(path): False for path in fields.exclude or ()}
+    paths |= {_path(path): True for path in (*(fields.include or ()), *_ALWAYS)}
+    return _selected(document, (), paths, everything)
+
+
+def _path(dotted: str) -> tuple[str, ...]:
+    return tuple(dotted.split("."))
+
+
+def _selected(
+    document: Mapping[str, Any], at: tuple[str, ...], paths: Mapping[tuple[str, ...], bool], wanted: bool
+) -> dict[str, Any]:
+    selected = {}
+    for name, value in document.items():
+        path = (*at, name)
+        of_name = paths.get(path, wanted)
+        if isinstance(value, dict) and any(
+            len(other) > len(path) and other[: len(path)] == path for other in paths
+        ):
+            below = _selected(value, path, paths, of_name)
+            if below or of_name:
+                selected[name] = below
+        elif of_name:
+            selected[name] = value
     return selected
-
-
-def _copy(source: Mapping[str, Any], target: dict[str, Any], path: Sequence[str]) -> None:
-    name, rest = path[0], path[1:]
-    if name not in source:
-        return
-    if not rest:
-        target[name] = source[name]
-    elif isinstance(source[name], dict) and target.get(name) is not source[name]:
-        _copy(source[name], target.setdefault(name, {}), rest[0].split(".", 1))
-
-
-def _remove(target: dict[str, Any], path: Sequence[str]) -> None:
-    name, rest = path[0], path[1:]
-    if not rest:
-        target.pop(name, None)
-    elif isinstance(target.get(name), dict):
-        target[name] = dict(target[name])
-        _remove(target[name], rest[0].split(".", 1))
 
 
 def collection(
@@ -119,13 +171,15 @@ def collection(
     held
         Its entry of the store's ``collections()``; None where the store has no Items of it.
     freshness
-        The store's ``freshness()``; Regions are told apart as synced, stale, or never synced.
+        The store's ``freshness()``.
     base
         Base URL of the API, without a slash at its end.
     """
     url = f"{base}/collections/{dataset.id}"
     held = held or {}
-    regions = sorted({*dataset.regions, *held.get("summaries", {}).get("regions", [])})
+    regions = {copy.region: _region_of(copy, freshness) for copy in dataset.copies()}
+    summaries = dict(held.get("summaries", {}))
+    summaries["regions"] = sorted({*regions, *summaries.get("regions", ())})
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,
@@ -137,27 +191,29 @@ def collection(
             "spatial": {"bbox": [held.get("bbox") or [-180.0, -90.0, 180.0, 90.0]]},
             "temporal": {"interval": [held.get("interval") or [None, None]]},
         },
-        "summaries": {**held.get("summaries", {}), "regions": regions},
-        "dask_regions:sync": {region: _sync_state(freshness.get(region)) for region in regions},
+        "summaries": summaries,
+        REGIONS_FIELD: regions,
         "links": _collection_links(url, base),
     }
 
 
+def _region_of(copy: Dataset, freshness: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    where = {"s3": [f"s3://{copy.bucket}/{copy.prefix}"], "fsx": [copy.fsx_path]}
+    return {**_region(freshness.get(copy.region)), **where}
+
+
 def _collection_links(url: str, base: str) -> list[dict[str, str]]:
-    queryables = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
     return [
-        _link("self", url),
-        _link("root", f"{base}/"),
-        _link("parent", f"{base}/"),
-        _link("items", f"{url}/items", _GEOJSON),
-        _link(queryables, f"{url}/queryables", "application/schema+json"),
+        link("self", url),
+        link("root", f"{base}/"),
+        link("parent", f"{base}/"),
+        link("items", f"{url}/items", _GEOJSON),
+        link(f"{_RELATION}queryables", f"{url}/queryables", _SCHEMA),
+        link("aggregate", f"{url}/aggregate"),
+        link("aggregations", f"{url}/aggregations"),
     ]
 
 
-def _sync_state(state: Mapping[str, Any] | None) -> dict[str, Any]:
-    # The error itself stays in the store: it may name resources that are nobody else's business.
-    return {"synced": state and state["synced"], "stale": bool(state and state["stale"])}
-
-
-def _link(relation: str, href: str, media_type: str = "application/json") -> dict[str, str]:
+def link(relation: str, href: str, media_type: str = "application/json") -> dict[str, str]:
+    """Return a STAC link."""
     return {"rel": relation, "href": href, "type": media_type}
