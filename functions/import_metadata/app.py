@@ -7,8 +7,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import config, sync
+from dask_regions import config
 from dask_regions.settings import Settings
+from dask_regions.sync.importing import start_import
+from dask_regions.sync.steps import RegionStep
 
 logger = Logger()
 
@@ -17,8 +19,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the id of the import task."""
     settings = Settings.from_environment()
-    step = sync.RegionStep.model_validate(event)
+    step = RegionStep.model_validate(event)
     configuration = config.load(settings.require("datasets_file"))
-    result = sync.start_import(configuration, settings.system_name, step)
+    result = start_import(configuration, settings.system_name, step)
     logger.info("import started", extra=result)
     return result

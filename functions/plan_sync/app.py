@@ -7,9 +7,13 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import config, sync
-from dask_regions.catalog.sqlite import SqliteCatalog
+from dask_regions import config
+from dask_regions.aws.opensearch import signer
+from dask_regions.aws.stepfunctions import running
+from dask_regions.catalog.engines import open_catalog
 from dask_regions.settings import Settings
+from dask_regions.sync.planning import plan
+from dask_regions.sync.steps import PlanRequest
 
 logger = Logger()
 
@@ -18,8 +22,10 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the generation and its Regions."""
     settings = Settings.from_environment()
-    request = sync.PlanRequest.model_validate(event)
-    configuration = config.load(settings.require("datasets_file"))
-    result = sync.plan(configuration, SqliteCatalog(settings.require("catalog_url")), request)
+    url = settings.require("catalog_url")
+    request = PlanRequest.model_validate(event)
+    catalog = open_catalog(url, signer(url))
+    others = running(settings.aws_region, request.state_machine_id)
+    result = plan(config.load(settings.require("datasets_file")), catalog, others, request)
     logger.info("planned", extra=result)
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from moto.fsx.responses import FSxResponse
 from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.client.sources import sources
-from dask_regions.names import file_system_parameter
+from dask_regions.names import LATEST_SYNC_REPORT, file_system_parameter
 
 ROOT = Path(__file__).parents[2]
 CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
@@ -33,7 +34,8 @@ FUNCTIONS = {
     "PlanSync": "plan_sync",
     "ImportMetadata": "import_metadata",
     "CheckImport": "check_import",
-    "HarvestRegion": "harvest_region",
+    "PlanShards": "plan_shards",
+    "HarvestShard": "harvest_shard",
     "WriteItems": "write_items",
     "SwapCatalog": "swap_catalog",
 }
@@ -71,8 +73,9 @@ class FakeFsx:
 class System:
     """A client Region with the state machine, and two Regions with data."""
 
-    def __init__(self, directory: Path, fsx: FakeFsx) -> None:
+    def __init__(self, directory: Path, fsx: FakeFsx, lambdas: Lambdas) -> None:
         self.fsx = fsx
+        self.lambdas = lambdas
         self.catalog = SqliteCatalog(f"sqlite:///{directory}/catalog.sqlite")
         self._states = boto3.client("stepfunctions", region_name=CLIENT)
         self._executions = 0
@@ -86,12 +89,24 @@ class System:
 
     def sync(self, **request: Any) -> dict[str, Any]:
         """Run the state machine to its end."""
+        return self.end(self.start(**request))
+
+    def start(self, **request: Any) -> str:
+        """Start the state machine; return the execution's ARN."""
         self._executions += 1
         started = self._states.start_execution(
             stateMachineArn=self._machine, name=f"run-{self._executions}", input=json.dumps(request)
         )
+        return str(started["executionArn"])
+
+    def stop(self, arn: str) -> None:
+        """Stop an execution."""
+        self._states.stop_execution(executionArn=arn)
+
+    def end(self, arn: str) -> dict[str, Any]:
+        """Wait for the end of an execution."""
         for _ in range(600):
-            described = self._states.describe_execution(executionArn=started["executionArn"])
+            described = self._states.describe_execution(executionArn=arn)
             if described["status"] != "RUNNING":
                 return dict(described)
             time.sleep(0.1)
@@ -124,15 +139,40 @@ def load_handler(folder: str) -> _Handler:
     return handler
 
 
-def invoker(handlers: dict[str, _Handler]) -> Callable[..., bytes]:
+class Lambdas:
+    """Runs the handlers; what stands in ``before`` or ``after`` under a function's name is called then."""
+
+    def __init__(self, handlers: dict[str, _Handler]) -> None:
+        self.handlers = handlers
+        self.before = dict[str, Callable[[], None]]()
+        self.after = dict[str, Callable[[], None]]()
+        self.calls = list[str]()
+        self.milliseconds = 900_000
+
+    def __call__(self, function: str, event: Any) -> Any:
+        self.calls.append(function)
+        self.before.get(function, lambda: None)()
+        answer = self.handlers[function](event, self.context(function))
+        self.after.get(function, lambda: None)()
+        return answer
+
+    def context(self, function: str) -> Any:
+        """Return what a handler is told of its run."""
+        return SimpleNamespace(
+            function_name=function,
+            memory_limit_in_mb=512,
+            invoked_function_arn="",
+            aws_request_id="",
+            get_remaining_time_in_millis=lambda: self.milliseconds,
+        )
+
+
+def invoker(lambdas: Lambdas) -> Callable[..., bytes]:
     def invoke(
         self: Any, function_name: str, qualifier: Any, body: Any, headers: Any, response_headers: Any
     ) -> bytes:
-        context = SimpleNamespace(
-            function_name=function_name, memory_limit_in_mb=512, invoked_function_arn="", aws_request_id=""
-        )
         try:
-            answer = handlers[function_name.split(":")[-1]](json.loads(body), context)
+            answer = lambdas(function_name.split(":")[-1], json.loads(body))
         except Exception as error:  # noqa: BLE001  Lambda reports any exception this way
             response_headers["x-amz-function-error"] = "Unhandled"
             answer = {"errorMessage": str(error), "errorType": type(error).__name__}
@@ -173,7 +213,7 @@ def zarr_store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zarr_store: dict[str, bytes]) -> Iterator[System]:
     fsx = FakeFsx()
-    handlers = {name: load_handler(folder) for name, folder in FUNCTIONS.items()}
+    lambdas = Lambdas({name: load_handler(folder) for name, folder in FUNCTIONS.items()})
     for name, value in {
         "AWS_DEFAULT_REGION": CLIENT,
         "AWS_ACCESS_KEY_ID": "test",
@@ -185,7 +225,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zarr_store: dict[str
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoker(handlers))
+    monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoker(lambdas))
     monkeypatch.setattr(
         FSxResponse, "create_data_repository_task", lambda self: fsx.create(self), raising=False
     )
@@ -200,7 +240,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zarr_store: dict[str
         for region in (WEST, EAST):
             ssm = boto3.client("ssm", region_name=region)
             ssm.put_parameter(Name=file_system_parameter("dask-regions"), Value=f"fs-{region}", Type="String")
-        system = System(tmp_path, fsx)
+        system = System(tmp_path, fsx, lambdas)
         system.put(WEST, "data-a1b", zarr_store)
         system.put(EAST, "data-e1", {"1860/01/data/air_temperature.nc": decades()})
         yield system
@@ -343,18 +383,164 @@ def test_an_import_under_way_is_taken_up(system: System) -> None:
     assert list(system.fsx.tasks) == ["task-running"]
 
 
-def test_skipped_files_are_counted_with_the_reason(system: System) -> None:
+def report() -> dict[str, Any]:
+    body = boto3.client("s3", region_name=CLIENT).get_object(Bucket=STAGING, Key=LATEST_SYNC_REPORT)["Body"]
+    found: dict[str, Any] = json.loads(body.read())
+    return found
+
+
+def test_a_sync_reports_what_it_did_also_where_a_region_failed(system: System) -> None:
     system.put(EAST, "data-e1", {"1860/01/data/torn.nc": b"torn"})
-    handler = load_handler("harvest_region")
-    system.catalog.begin("g1", [EAST])
-    context = SimpleNamespace(
-        function_name="harvest", memory_limit_in_mb=512, invoked_function_arn="", aws_request_id=""
-    )
-    report = handler({"region": EAST, "generation": "g1"}, context)
-    assert (report["records"], report["skipped"]) == (1, 1)
-    assert report["skipped_examples"][0].startswith("s3://data-e1/1860/01/data/torn.nc: OSError")
-    assert report["key"] == f"sync/g1/{EAST}.jsonl"
-    assert report["objects_listed"] == 2
-    assert report["requests"] > 0
-    staged = boto3.client("s3", region_name=CLIENT).get_object(Bucket=STAGING, Key=report["key"])["Body"]
-    assert [json.loads(line)["id"] for line in staged.iter_lines()] == ["e1.1860-01"]
+    ended = system.sync()
+    output = json.loads(ended["output"])
+    assert output["report"].startswith("sync/reports/")
+    assert output["regions"][EAST]["skipped"] == 1
+    assert output["regions"][EAST]["examples"][0].startswith("s3://data-e1/1860/01/: torn: OSError")
+    kept = report()
+    assert kept["skipped"][EAST][0]["source"] == "s3://data-e1/1860/01/"
+    assert kept["regions"][WEST]["added"] == 1
+    assert kept["regions"][WEST]["lists"] > 0
+    system.fsx.outcome[f"fs-{EAST}"] = "FAILED"
+    ended = system.sync()
+    cause = json.loads(ended["cause"])
+    assert cause["failed"].keys() == {EAST}
+    assert cause["regions"][WEST]["items"] == 1
+    assert report()["sync"] == cause["sync"]
+
+
+def test_an_unchanged_sync_reads_no_metadata_and_makes_no_generation(system: System) -> None:
+    first = json.loads(system.sync()["output"])
+    second = json.loads(system.sync()["output"])
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert first["generation"] == second["generation"]
+    assert {region["gets"] for region in second["regions"].values()} == {0}
+    assert {region["items"] for region in second["regions"].values()} == {1}
+
+
+def test_a_function_short_of_time_is_called_again_until_its_shard_is_done(system: System) -> None:
+    contents = {f"{year}/01/data/air_temperature.nc": decades() for year in (1870, 1880)}
+    system.put(EAST, "data-e1", contents)
+    system.lambdas.milliseconds = 1000
+    assert system.sync()["status"] == "SUCCEEDED"
+    assert len(system.found(collections=["e1"])) == 3
+    assert system.lambdas.calls.count("HarvestShard") == 1 + 3
+
+
+class Died(Exception):  # noqa: N818
+    """A function that ended without an answer."""
+
+
+STEPS = list(FUNCTIONS)
+
+
+def die() -> None:
+    raise Died
+
+
+def put_month(system: System, year: int) -> None:
+    """Put a new file into the eastern bucket, and take one away."""
+    s3 = boto3.client("s3", region_name=EAST)
+    s3.delete_object(Bucket="data-e1", Key=f"{year - 10}/01/data/air_temperature.nc")
+    system.put(EAST, "data-e1", {f"{year}/01/data/air_temperature.nc": decades()})
+
+
+def months(system: System) -> list[str]:
+    return sorted(item["id"] for item in system.found(collections=["e1"]))
+
+
+def test_a_sync_that_dies_at_any_step_leaves_the_catalog_and_the_next_completes_it(system: System) -> None:
+    assert system.sync()["status"] == "SUCCEEDED"
+    moments = [(system.lambdas.before, step) for step in STEPS]
+    for number, (hooks, step) in enumerate([*moments, (system.lambdas.after, "WriteItems")], start=1):
+        before = system.found()
+        put_month(system, 1860 + 10 * number)
+        hooks[step] = die
+        assert system.sync()["status"] == "FAILED", step
+        assert system.found() == before, step
+        hooks.clear()
+        assert system.sync()["status"] == "SUCCEEDED", step
+        assert months(system) == [f"e1.{1860 + 10 * number}-01"], step
+
+
+def test_a_sync_that_dies_after_its_swap_has_swapped_all(system: System) -> None:
+    assert system.sync()["status"] == "SUCCEEDED"
+    put_month(system, 1870)
+    system.lambdas.after["SwapCatalog"] = die
+    assert system.sync()["status"] == "FAILED"
+    assert months(system) == ["e1.1870-01"]
+    system.lambdas.after.clear()
+    output = json.loads(system.sync()["output"])
+    assert not output["changed"]
+    assert months(system) == ["e1.1870-01"]
+
+
+def test_a_sync_that_is_stopped_at_any_step_leaves_the_catalog_and_the_next_completes_it(
+    system: System,
+) -> None:
+    assert system.sync()["status"] == "SUCCEEDED"
+    for number, step in enumerate(("ImportMetadata", "HarvestShard", "WriteItems", "SwapCatalog"), start=1):
+        before = system.found()
+        put_month(system, 1860 + 10 * number)
+        hold = Hold()
+        system.lambdas.before[step] = hold
+        arn = system.start()
+        assert hold.reached.wait(60), step
+        system.stop(arn)
+        assert system.found() == before, step
+        system.lambdas.before.clear()
+        if step == "SwapCatalog":
+            # What already runs is not called back: the function swaps, though its execution was stopped.
+            hold.fail = True
+        hold.go_on.set()
+        # Inside a Map, moto reports an execution that was stopped as FAILED.
+        assert system.end(arn)["status"] in ("ABORTED", "FAILED"), step
+        assert system.sync()["status"] == "SUCCEEDED", step
+        assert months(system) == [f"e1.{1860 + 10 * number}-01"], step
+
+
+class Hold:
+    """Holds a function at its start until it may go on."""
+
+    def __init__(self) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self.fail = False
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.go_on.wait(60)
+        if self.fail:
+            raise Died
+
+
+def test_of_two_syncs_at_once_the_later_is_refused_by_the_name_of_the_other(system: System) -> None:
+    hold = Hold()
+    system.lambdas.before["ImportMetadata"] = hold
+    first = system.start()
+    assert hold.reached.wait(60)
+    refused = system.sync()
+    assert (refused["status"], refused["error"]) == ("FAILED", "SyncFailed")
+    assert "SyncRunningError" in refused["cause"]
+    assert first in refused["cause"]
+    hold.go_on.set()
+    assert system.end(first)["status"] == "SUCCEEDED"
+    assert len(system.found()) == 2
+    assert system.sync()["status"] == "SUCCEEDED"
+
+
+def test_two_syncs_started_at_the_same_moment_never_both_go_on(system: System) -> None:
+    ended = [system.end(arn) for arn in [system.start(), system.start()]]
+    statuses = sorted(one["status"] for one in ended)
+    # Where the first had ended before the second looked, both succeed, one after the other.
+    assert statuses in (["FAILED", "SUCCEEDED"], ["SUCCEEDED", "SUCCEEDED"])
+    assert len(system.found()) == 2
+
+
+def test_what_a_killed_sync_has_read_is_taken_up(system: System) -> None:
+    system.lambdas.before["WriteItems"] = die
+    assert system.sync()["status"] == "FAILED"
+    assert system.found() == []
+    system.lambdas.before.clear()
+    output = json.loads(system.sync()["output"])
+    assert {region["reused"] for region in output["regions"].values()} == {1}
+    assert {region["gets"] for region in output["regions"].values()} == {0}
+    assert len(system.found()) == 2

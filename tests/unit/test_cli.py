@@ -209,30 +209,59 @@ def follow_to(monkeypatch: pytest.MonkeyPatch, end: Execution) -> list[tuple[obj
     return started
 
 
-def test_sync_starts_the_state_machine_and_shows_every_region(
+def report(failed: dict[str, str], *, changed: bool = True) -> dict[str, Any]:
+    """Return what SwapCatalog reports."""
+    counts = {"items": 7, "added": 1, "lists": 12, "gets": 4, "seconds": 2.5, "dollars": 0.0001}
+    skipped = {"items": 24, "skipped": 1, "examples": ["s3://bucket/torn.nc: OSError: torn"]}
+    return {
+        "items": 31,
+        "changed": changed,
+        "seconds": 9.4,
+        "dollars": 0.0002,
+        "failed": failed,
+        "regions": {"us-west-2": counts, "us-east-1": skipped},
+        "report": "sync/reports/g.json",
+    }
+
+
+def test_sync_starts_the_state_machine_and_shows_what_was_done_in_every_region(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swapped = {"us-west-2": 7, "us-east-1": 24}
-    end = Execution(arn="arn", status="SUCCEEDED", output={"swapped": swapped, "failed": {}})
+    end = Execution(arn="arn", status="SUCCEEDED", output=report({}))
     started = follow_to(monkeypatch, end)
     result = run("sync", "--region", "us-west-2", "--region", "us-east-1")
     assert result.exit_code == 0
     assert started == [("eu-west-2", ("us-west-2", "us-east-1"))]
-    assert [line.split()[:2] for line in result.output.splitlines()[1:]] == [
-        ["us-west-2", "7"],
-        ["us-east-1", "24"],
-    ]
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[1] == ["us-west-2", "7", "1", "0", "0", "0", "12", "4", "2.5", "0.0001"]
+    assert lines[2][:2] == ["us-east-1", "24"]
+    assert "skipped s3://bucket/torn.nc: OSError: torn" in result.output
+    assert "is in sync: 31 Items, 9 s, about $0.0002" in result.output
+    assert "sync/reports/g.json" in result.output
+
+
+def test_a_sync_without_changes_says_so(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_to(monkeypatch, Execution(arn="arn", status="SUCCEEDED", output=report({}, changed=False)))
+    assert "was in sync already" in run("sync").output
 
 
 def test_a_sync_that_fails_says_which_region_and_why(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    cause = json.dumps({"us-east-1": "no such bucket"})
+    cause = json.dumps(report({"us-east-1": "no such bucket"}))
     follow_to(monkeypatch, Execution(arn="arn", status="FAILED", error="SyncIncomplete", cause=cause))
     result = run("sync")
     assert result.exit_code == 1
-    assert "us-east-1" in result.stdout
-    assert "no such bucket" in result.stdout
-    assert result.stderr.startswith("error: the sync ended as FAILED (SyncIncomplete")
+    assert "us-west-2" in result.stdout
+    assert "us-east-1 keeps its old Items: no such bucket" in result.stdout
+    assert result.stderr.startswith("error: the sync ended as FAILED (some Regions failed)")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_sync_that_is_refused_says_which_one_runs(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cause = json.dumps({"Error": "SyncRunningError", "Cause": "another sync runs: arn:other"})
+    follow_to(monkeypatch, Execution(arn="arn", status="FAILED", error="SyncFailed", cause=cause))
+    result = run("sync")
+    assert result.exit_code == 1
+    assert "arn:other" in result.stderr
 
 
 def test_sync_of_an_unknown_region_starts_nothing(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,13 @@ def test_one_format_is_enough() -> None:
     assert [source.asset for (source,) in sources([both], set())] == ["data"]
 
 
+def test_what_has_no_twin_is_opened_beside_what_has() -> None:
+    month = item(NETCDF)
+    month["assets"]["only"] = month["assets"]["data"]
+    month["assets"]["data.zarr"] = item(ZARR)["assets"]["data"]
+    assert [source.asset for (source,) in sources([month], set())] == ["only", "data.zarr"]
+
+
 def test_an_asset_that_no_worker_sees_is_skipped() -> None:
     remote = item()
     other = copy.deepcopy(remote["assets"]["data"])

@@ -11,8 +11,9 @@ import pystac
 import pytest
 import xarray as xr
 
-from dask_regions.harvest.base import MemoryObjects, Skipped, harvest
+from dask_regions.harvest.base import Reading, open_harvester
 from dask_regions.harvest.cmip6 import Cmip6Harvester
+from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Dataset
 
 STORE = "CMIP6/ScenarioMIP/MOHC/UM/ssp126/r1i1p1f1/Ayr/tas/gn/v20111101/"
@@ -66,8 +67,17 @@ def below(prefix: str, store: dict[str, bytes]) -> dict[str, bytes]:
     return {prefix + key: value for key, value in store.items()}
 
 
+def harvest(objects: MemoryObjects) -> list[Reading]:
+    harvester = open_harvester(DATASET, objects)
+    return [harvester.read_or_skip(source.key) for source in harvester.sources()]
+
+
 def items(objects: MemoryObjects) -> list[dict[str, Any]]:
-    return [record for record in harvest(DATASET, objects) if not isinstance(record, Skipped)]
+    return [reading.item for reading in harvest(objects) if reading.item is not None]
+
+
+def keys(objects: MemoryObjects, after: str = "", last: str | None = None) -> list[str]:
+    return [source.key for source in Cmip6Harvester(DATASET, objects).sources(after, last)]
 
 
 def test_a_store_becomes_an_item_that_says_where_it_is(store: dict[str, bytes]) -> None:
@@ -109,8 +119,8 @@ def test_the_item_is_valid_stac(store: dict[str, bytes]) -> None:
 
 def test_the_experiment_is_the_scenario_unless_the_dataset_says_otherwise(store: dict[str, bytes]) -> None:
     plain = DATASET.model_copy(update={"properties": {}})
-    (item,) = Cmip6Harvester(plain, MemoryObjects(below(STORE, store))).read(STORE)
-    assert isinstance(item, dict)
+    item = Cmip6Harvester(plain, MemoryObjects(below(STORE, store))).read(STORE).item
+    assert item is not None
     assert item["properties"]["scenario"] == "ssp126"
 
 
@@ -140,15 +150,14 @@ def test_chunks_are_skipped_by_the_listing_and_no_store_is_lost(store: dict[str,
     contents = {key: value for prefix in stores for key, value in below(prefix, store).items()}
     contents |= {f"{stores[0]}air_temperature/{chunk}.0.0": b"" for chunk in range(1000, 1500)}
     objects = MemoryObjects(contents, page_size=10)
-    assert list(Cmip6Harvester(DATASET, objects).sources()) == stores
-    flat = [request for request in objects.requests if not request.endswith(" /")]
-    assert len(flat) <= len(stores) + 1
+    assert keys(objects) == stores
+    assert len(objects.requests) <= len(stores) + 1
 
 
 def test_keys_that_do_not_fit_the_layout_are_passed_over(store: dict[str, bytes]) -> None:
     strays = {"CMIP6/README": b"", "CMIP6/ScenarioMIP/MOHC/UM/ssp126/notes.txt": b"", "other/x": b""}
     objects = MemoryObjects(below(STORE, store) | strays, page_size=1)
-    assert list(Cmip6Harvester(DATASET, objects).sources()) == [STORE]
+    assert keys(objects) == [STORE]
 
 
 @pytest.mark.parametrize(
@@ -156,23 +165,24 @@ def test_keys_that_do_not_fit_the_layout_are_passed_over(store: dict[str, bytes]
     [
         ({".zmetadata": b"{"}, "JSONDecodeError"),
         ({".zmetadata": b"{}"}, "KeyError"),
+        ({".zmetadata": b'{"metadata": {}}'}, "no data variables"),
+        ({".zmetadata": b'{"metadata": {"a/.zarray": {"shape": 1}}}'}, "TypeError"),
         ({".zmetadata": None}, "zarr.consolidate_metadata"),
         ({"latitude/0": b"torn"}, "latitude|RuntimeError|ValueError|OSError"),
         ({"longitude/0": None}, "chunk longitude/0 of a coordinate is missing"),
     ],
-    ids=["not JSON", "not Zarr", "not consolidated", "torn chunk", "lost chunk"],
+    ids=["not JSON", "not Zarr", "empty", "wrong type", "not consolidated", "torn chunk", "lost chunk"],
 )
 def test_a_damaged_store_is_reported_and_the_next_is_read(
     store: dict[str, bytes], damage: dict[str, bytes | None], reason: str
 ) -> None:
     broken = {key: value for key, value in (store | damage).items() if value is not None}
     later = STORE.replace("v20111101", "v20200101")
-    skipped, item = harvest(DATASET, MemoryObjects(below(STORE, broken) | below(later, store)))
-    assert isinstance(skipped, Skipped)
-    assert skipped.key == f"s3://demo-a1b/{STORE}"
-    assert any(word in skipped.reason for word in reason.split("|"))
-    assert isinstance(item, dict)
-    assert item["id"].endswith("v20200101")
+    skipped, read = harvest(MemoryObjects(below(STORE, broken) | below(later, store)))
+    assert skipped.item is None
+    assert any(word in skipped.reasons[0] for word in reason.split("|"))
+    assert read.item is not None
+    assert read.item["id"].endswith("v20200101")
 
 
 def test_a_failing_service_is_not_taken_for_a_damaged_store(store: dict[str, bytes]) -> None:
@@ -184,15 +194,84 @@ def test_a_failing_service_is_not_taken_for_a_damaged_store(store: dict[str, byt
             raise Throttled
 
     with pytest.raises(Throttled):
-        list(harvest(DATASET, ThrottledObjects(below(STORE, store))))
+        harvest(ThrottledObjects(below(STORE, store)))
 
 
-def test_a_fixed_field_holds_at_all_times(store: dict[str, bytes]) -> None:
+def without_time(store: dict[str, bytes]) -> dict[str, bytes]:
     metadata = json.loads(store[".zmetadata"])["metadata"]
     kept = {k: v for k, v in metadata.items() if not k.startswith(("time", "forecast"))}
     kept["air_temperature/.zattrs"]["_ARRAY_DIMENSIONS"] = ["latitude", "longitude"]
     kept["air_temperature/.zarray"] |= {"shape": [37, 49], "chunks": [37, 49]}
     document = json.dumps({"zarr_consolidated_format": 1, "metadata": kept}).encode()
-    (item,) = items(MemoryObjects(below(STORE, store | {".zmetadata": document})))
+    return store | {".zmetadata": document}
+
+
+@pytest.mark.parametrize("table", ["fx", "Ofx", "IfxGre"])
+def test_a_fixed_field_holds_at_all_times(store: dict[str, bytes], table: str) -> None:
+    (item,) = items(MemoryObjects(below(STORE.replace("Ayr", table), without_time(store))))
     assert item["properties"]["start_datetime"] == "0001-01-01T00:00:00Z"
     assert item["properties"]["end_datetime"] == "9999-12-31T23:59:59Z"
+
+
+def test_a_series_without_a_time_axis_is_reported(store: dict[str, bytes]) -> None:
+    (reading,) = harvest(MemoryObjects(below(STORE, without_time(store))))
+    assert reading.item is None
+    assert "no time axis" in reading.reasons[0]
+
+
+def test_an_unknown_calendar_is_reported(store: dict[str, bytes]) -> None:
+    wrong = store[".zmetadata"].replace(b'"360_day"', b'"lunar"')
+    assert wrong != store[".zmetadata"]
+    (reading,) = harvest(MemoryObjects(below(STORE, store | {".zmetadata": wrong})))
+    assert reading.item is None
+    assert "calendar" in reading.reasons[0]
+
+
+def test_an_item_says_how_its_variables_are_stored(store: dict[str, bytes]) -> None:
+    (item,) = items(MemoryObjects(below(STORE, store)))
+    assert item["properties"]["cube:variables"]["air_temperature"] == {
+        "type": "data",
+        "dimensions": ["time", "latitude", "longitude"],
+        "unit": "K",
+        "data_type": "float32",
+        "shape": [240, 37, 49],
+        "chunks": [80, 37, 49],
+        "nbytes": 240 * 37 * 49 * 4,
+    }
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 7, 1000])
+def test_the_metadata_tell_the_state_wherever_a_page_ends(store: dict[str, bytes], page_size: int) -> None:
+    versions = [STORE.replace("v20111101", version) for version in ("v1", "v2", "v3")]
+    contents = {key: value for prefix in versions for key, value in below(prefix, store).items()}
+    before = list(Cmip6Harvester(DATASET, MemoryObjects(contents)).sources())
+    contents[versions[1] + ".zmetadata"] += b" "
+    contents[versions[2] + "air_temperature/0.0.0"] += b" "
+    after = list(Cmip6Harvester(DATASET, MemoryObjects(contents, page_size)).sources())
+    assert [one.key for one in after] == versions
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+@pytest.mark.parametrize("page_size", [3, 1000])
+def test_the_late_metadata_of_zarr_3_tell_the_state_too(tmp_path: Path, page_size: int) -> None:
+    contents = below(STORE, consolidate_3(sample(tmp_path / "store", 3)))
+    [before] = Cmip6Harvester(DATASET, MemoryObjects(contents)).sources()
+    contents[STORE + "zarr.json"] += b" "
+    [after] = Cmip6Harvester(DATASET, MemoryObjects(contents, page_size)).sources()
+    assert before.key == after.key
+    assert before.fingerprint != after.fingerprint
+
+
+def test_ranges_hold_every_store_once(store: dict[str, bytes]) -> None:
+    stores = [STORE.replace("v20111101", f"v{version}") for version in range(1, 8)]
+    objects = MemoryObjects({key: b"" for prefix in stores for key in below(prefix, store)}, page_size=11)
+    for cut in (stores[3], STORE.rpartition("v2")[0], stores[3] + "x", "CMIP6/", "D"):
+        assert keys(objects, "", cut) + keys(objects, cut, None) == stores
+    assert keys(objects, stores[1], stores[4]) == stores[2:5]
+
+
+def test_the_listing_is_cut_at_experiments(store: dict[str, bytes]) -> None:
+    objects = MemoryObjects(below(STORE, store) | below(STORE.replace("ssp126", "ssp585"), store))
+    root = "CMIP6/ScenarioMIP/MOHC/UM/"
+    assert Cmip6Harvester(DATASET, objects).cuts() == [root + "ssp126/", root + "ssp585/"]
+    assert all(request.startswith("LIST") for request in objects.requests)

@@ -127,7 +127,9 @@ def test_coordinates_are_not_data_and_standard_names_can_be_searched() -> None:
         )
     )
     assert described.names == ("tas", "air_temperature")
-    assert described.variables == {"tas": {"type": "data", "dimensions": ["time", "lat", "lon"], "unit": "K"}}
+    assert described.variables == {
+        "tas": {"type": "data", "dimensions": ["time", "lat", "lon"], "unit": "K", "shape": [2, 2, 3]}
+    }
 
 
 def test_nothing_but_coordinates_is_an_error() -> None:

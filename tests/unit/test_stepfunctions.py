@@ -10,10 +10,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dask_regions.aws.stepfunctions import Execution, follow, start
+from dask_regions.aws.stepfunctions import Execution, follow, running, start
 from dask_regions.errors import NotFoundError, UnavailableError
 
 REGION = "eu-west-2"
+REPORT: dict[str, Any] = {
+    "items": 7,
+    "changed": True,
+    "seconds": 1.5,
+    "dollars": 0.001,
+    "regions": {"us-west-2": {"items": 7}},
+    "failed": {},
+    "report": "sync/reports/g.json",
+}
 
 
 @pytest.fixture
@@ -84,21 +93,34 @@ class FakeClient:
 
 
 def test_an_execution_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    end = {"status": "SUCCEEDED", "output": json.dumps({"swapped": {"us-west-2": 7}, "failed": {}})}
+    end = {"status": "SUCCEEDED", "output": json.dumps(REPORT)}
     client = FakeClient({"status": "RUNNING"}, {"status": "RUNNING"}, end)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
     seen = list(follow(Execution(arn="arn", status="RUNNING"), REGION, seconds=0))
     assert [each.status for each in seen] == ["RUNNING", "RUNNING", "SUCCEEDED"]
-    assert [(each.region, each.written) for each in seen[-1].results()] == [("us-west-2", 7)]
+    report = seen[-1].report()
+    assert report is not None
+    assert report.regions["us-west-2"].items == 7
 
 
 def test_an_incomplete_sync_names_the_regions_that_failed() -> None:
-    cause = json.dumps({"us-east-1": "no such bucket"})
-    execution = Execution(arn="arn", status="FAILED", error="SyncIncomplete", cause=cause)
-    [result] = execution.results()
-    assert (result.region, result.error) == ("us-east-1", "no such bucket")
+    cause = json.dumps(REPORT | {"failed": {"us-east-1": "no such bucket"}})
+    report = Execution(arn="arn", status="FAILED", error="SyncIncomplete", cause=cause).report()
+    assert report is not None
+    assert report.failed == {"us-east-1": "no such bucket"}
 
 
 @pytest.mark.parametrize("cause", [None, "not JSON", '"text"', '{"Error": "E", "Cause": "C"}'])
-def test_a_failure_without_regions_tells_of_none(cause: str | None) -> None:
-    assert Execution(arn="arn", status="FAILED", error="SyncFailed", cause=cause).results() == ()
+def test_a_sync_that_failed_before_its_end_has_no_report(cause: str | None) -> None:
+    for error in ("SyncFailed", "SyncIncomplete"):
+        assert Execution(arn="arn", status="FAILED", error=error, cause=cause).report() is None
+
+
+def test_what_runs_is_told_with_its_start_and_what_ended_is_not(machines: Any) -> None:
+    arn = machines("SyncCatalogStateMachine")
+    execution = start(REGION)
+    [one] = running(REGION, arn)
+    assert one.arn == execution.arn
+    assert one.started.tzinfo is not None
+    boto3.client("stepfunctions", region_name=REGION).stop_execution(executionArn=execution.arn)
+    assert running(REGION, arn) == []

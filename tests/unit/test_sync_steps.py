@@ -1,9 +1,9 @@
-"""The steps of a sync, without AWS."""
+"""The first steps of a sync, its report, and the state machine's file, without AWS."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +14,26 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
-from dask_regions import sync
 from dask_regions.aws.fsx import ImportTask, MetadataImport
 from dask_regions.aws.s3 import S3Bucket
+from dask_regions.aws.stepfunctions import Running
+from dask_regions.catalog.store import Outcome
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
+from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Configuration
+from dask_regions.names import LATEST_SYNC_REPORT, METRIC_NAMESPACE, SYNC_METRICS
+from dask_regions.sync import importing, planning
+from dask_regions.sync.metrics import publish
+from dask_regions.sync.planning import SyncRunningError
+from dask_regions.sync.prices import dollars
+from dask_regions.sync.steps import Counts, Import, PlanRequest, SwapRequest, begun
+from dask_regions.sync.swapping import swap as swap_step
+from tests.sync import MemoryCatalog
 
 MACHINE = Path(__file__).parents[2] / "statemachines" / "sync_catalog.asl.json"
+STATE_MACHINE = "arn:aws:states:eu-west-2:123456789012:stateMachine:sync"
+EXECUTION = "arn:aws:states:eu-west-2:123456789012:execution:sync:{}"
+STARTED = datetime(2026, 11, 21, 0, 2, 3, 456_000, UTC)
 CONFIGURATION = Configuration.model_validate(
     {
         "regions": [
@@ -44,38 +57,35 @@ CONFIGURATION = Configuration.model_validate(
 )
 
 
-class FakeCatalog:
+class FakeCatalog(MemoryCatalog):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.begun: list[tuple[str, list[str]]] = []
-        self.swapped: tuple[dict[str, str], dict[str, int]] = ({}, {})
-        self.declared: Mapping[str, Sequence[str]] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.declared: dict[str, list[str]] = {}
 
-    def begin(self, generation: str, regions: Sequence[str]) -> None:
+    def begin(self, generation: str, regions: Any) -> None:
+        super().begin(generation, regions)
         self.begun.append((generation, list(regions)))
 
-    def write(self, generation: str, region: str, items: Iterable[dict[str, Any]]) -> int:
-        return len(list(items))
-
-    def swap(
-        self,
-        generation: str,
-        failed: Mapping[str, str],
-        counts: Mapping[str, int],
-        declared: Mapping[str, Sequence[str]],
-    ) -> dict[str, Any]:
-        self.swapped, self.declared = (dict(failed), dict(counts)), declared
-        return {}
+    def swap(self, generation: str, outcomes: Any, declared: Any) -> dict[str, Any]:
+        self.outcomes, self.declared = dict(outcomes), dict(declared)
+        return {"generation": generation, "items": 3, "regions": {}, "changed": True, "failed": {}}
 
 
-def plan(started_with: dict[str, Any], catalog: FakeCatalog | None = None) -> dict[str, Any]:
+def plan(
+    started_with: dict[str, Any], catalog: FakeCatalog | None = None, running: tuple[Running, ...] = ()
+) -> dict[str, Any]:
     request = {
-        "execution_id": "arn:aws:states:eu-west-2:123456789012:execution:sync:1",
+        "execution_id": EXECUTION.format("b"),
+        "state_machine_id": STATE_MACHINE,
         "start_time": "2026-11-21T01:02:03.456+01:00",
         "input": started_with,
     }
-    return sync.plan(CONFIGURATION, catalog or FakeCatalog(), sync.PlanRequest.model_validate(request))
+    found = catalog or FakeCatalog()
+    return planning.plan(CONFIGURATION, found, running, PlanRequest.model_validate(request))
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,7 @@ def test_a_generation_is_named_by_its_start_in_utc_and_its_execution() -> None:
     generation = plan({}, catalog)["generation"]
     assert generation.startswith("20261121T000203Z-")
     assert len(generation) == len("20261121T000203Z-12345678")
+    assert begun(generation) == STARTED.replace(microsecond=0)
     assert plan({}, catalog)["generation"] == generation
     assert catalog.begun == [(generation, ["us-west-2", "us-east-1"])] * 2
 
@@ -108,36 +119,84 @@ def test_a_region_without_datasets_cannot_be_asked_for() -> None:
         plan({"regions": ["eu-west-2"]})
 
 
-def swap(*outcomes: dict[str, Any]) -> tuple[dict[str, Any], FakeCatalog]:
+def other(name: str, seconds: float) -> Running:
+    return Running(arn=EXECUTION.format(name), started=STARTED + timedelta(seconds=seconds))
+
+
+OWN = other("b", 0)
+
+
+@pytest.mark.parametrize(
+    "running",
+    [(), (OWN,), (OWN, other("c", 0)), (OWN, other("a", 1)), (other("a", 60),)],
+    ids=["none", "itself", "same time, later name", "later", "later, and itself not listed yet"],
+)
+def test_a_sync_goes_on_beside_later_ones(running: tuple[Running, ...]) -> None:
+    assert plan({}, running=running)["regions"]
+
+
+@pytest.mark.parametrize(
+    "running",
+    [(OWN, other("c", -1)), (OWN, other("a", 0)), (other("c", -60),)],
+    ids=["earlier", "same time, earlier name", "earlier, and itself not listed yet"],
+)
+def test_a_sync_beside_an_earlier_one_is_refused_by_its_name(running: tuple[Running, ...]) -> None:
     catalog = FakeCatalog()
-    regions = [{"generation": "g", **outcome} for outcome in outcomes]
-    request = sync.SwapRequest.model_validate({"generation": "g", "regions": regions})
-    return sync.swap(CONFIGURATION, catalog, request), catalog
+    with pytest.raises(SyncRunningError, match=running[-1].arn):
+        plan({}, catalog, running)
+    assert catalog.begun == []
+
+
+def test_the_history_of_an_execution_has_room_for_all_shards() -> None:
+    (west, east) = plan({})["regions"]
+    assert west["shards_at_most"] == east["shards_at_most"] == 200
+
+
+def swap(*outcomes: dict[str, Any]) -> tuple[dict[str, Any], FakeCatalog, MemoryObjects]:
+    catalog, staging = FakeCatalog(), MemoryObjects()
+    generation = "20261121T000203Z-12345678"
+    request = SwapRequest.model_validate({"generation": generation, "regions": list(outcomes)})
+    return swap_step(CONFIGURATION, catalog, staging, request), catalog, staging
+
+
+WEST: dict[str, Any] = {
+    "region": "us-west-2",
+    "items": {"data-us-west-2": 3},
+    "counts": {"items": 3, "added": 1, "lists": 7000, "gets": 100_000},
+    "seconds": 12.5,
+}
+CAUSE = json.dumps({"errorMessage": "bucket gone", "errorType": "UnavailableError"})
+EAST_FAILED = {"region": "us-east-1", "error": {"Error": "UnavailableError", "Cause": CAUSE}}
 
 
 def test_failures_reach_the_catalog_in_the_words_of_the_error() -> None:
-    cause = json.dumps({"errorMessage": "bucket gone", "errorType": "UnavailableError"})
-    report, catalog = swap(
-        {"region": "us-west-2", "written": 3},
-        {"region": "us-east-1", "error": {"Error": "UnavailableError", "Cause": cause}},
-    )
-    assert catalog.swapped == ({"us-east-1": "UnavailableError: bucket gone"}, {"us-west-2": 3})
+    report, catalog, _ = swap(WEST, EAST_FAILED)
+    assert catalog.outcomes == {
+        "us-west-2": Outcome({"data-us-west-2": 3}),
+        "us-east-1": Outcome({}, "UnavailableError: bucket gone"),
+    }
     assert not report["complete"]
+    assert report["failed"] == {"us-east-1": "UnavailableError: bucket gone"}
 
 
 def test_a_timeout_has_no_message_in_json() -> None:
-    report, _ = swap({"region": "us-east-1", "error": {"Error": "States.Timeout", "Cause": "after 930 s"}})
+    report, _, _ = swap({"region": "us-east-1", "error": {"Error": "States.Timeout", "Cause": "after 930 s"}})
     assert report["failed"] == {"us-east-1": "States.Timeout: after 930 s"}
 
 
+def test_a_reason_as_long_as_a_book_is_cut() -> None:
+    report, _, _ = swap({"region": "us-east-1", "error": {"Error": "E", "Cause": "x" * 100_000}})
+    assert len(json.dumps(report)) < 10_000
+
+
 def test_a_sync_in_which_all_succeeded_is_complete() -> None:
-    report, _ = swap({"region": "us-west-2", "written": 3}, {"region": "us-east-1", "written": 0})
+    report, _, _ = swap(WEST)
     assert report["complete"]
-    assert report["swapped"] == {"us-west-2": 3, "us-east-1": 0}
+    assert report["regions"]["us-west-2"]["items"] == 3
 
 
 def test_the_catalog_learns_what_the_configuration_declares() -> None:
-    _, catalog = swap({"region": "us-west-2", "written": 3})
+    _, catalog, _ = swap(WEST)
     assert catalog.declared == {
         "eu-west-2": [],
         "us-west-2": ["data-us-west-2"],
@@ -145,20 +204,74 @@ def test_the_catalog_learns_what_the_configuration_declares() -> None:
     }
 
 
-@pytest.mark.parametrize("method", ["read", "page", "lines"])
-def test_a_lost_connection_does_not_pass_for_a_damaged_file(
-    monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_the_report_is_kept_under_its_own_name_and_as_the_latest() -> None:
+    report, _, staging = swap(WEST, EAST_FAILED)
+    kept = json.loads(staging.contents[report["report"]])
+    assert staging.contents[LATEST_SYNC_REPORT] == staging.contents[report["report"]]
+    assert kept["regions"]["us-west-2"]["added"] == 1
+    assert kept["dollars"] == report["dollars"] == 0.075
+    assert "list prices" in kept["prices"]["of"]
+
+
+def test_requests_have_their_price() -> None:
+    assert dollars(Counts()) == 0
+    assert dollars(Counts(lists=1000, staging_writes=1000)) == 0.01
+    assert dollars(Counts(gets=10_000, staging_reads=10_000)) == 0.008
+
+
+def test_a_sync_s_metrics_are_in_the_log_by_region(capsys: pytest.CaptureFixture[str]) -> None:
+    report, _, _ = swap(WEST, EAST_FAILED)
+    publish(report)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Region"] for line in lines] == ["us-west-2", "us-east-1"]
+    for line in lines:
+        (metrics,) = line["_aws"]["CloudWatchMetrics"]
+        assert metrics["Namespace"] == METRIC_NAMESPACE
+        assert metrics["Dimensions"] == [["Region"]]
+        assert {one["Name"] for one in metrics["Metrics"]} == SYNC_METRICS.keys()
+    assert (lines[0]["SyncItemsAdded"], lines[0]["SyncFailed"]) == ([1], [0])
+    assert lines[1]["SyncFailed"] == [1]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    bucket = S3Bucket("bucket", "us-west-2")
+    return S3Bucket("bucket", "us-west-2")
 
+
+@pytest.mark.parametrize("method", ["read", "page", "level", "write"])
+def test_a_lost_connection_does_not_pass_for_a_damaged_file(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     def lost(**_: Any) -> None:
         raise ReadTimeoutError(endpoint_url="https://s3")
 
-    monkeypatch.setattr(bucket, "_client", SimpleNamespace(get_object=lost, list_objects_v2=lost))
+    client = SimpleNamespace(get_object=lost, list_objects_v2=lost, put_object=lost)
+    monkeypatch.setattr(bucket, "_client", client)
     with pytest.raises(UnavailableError, match="s3://bucket/key"):
-        list(getattr(bucket, method)("key"))
+        list(getattr(bucket, method)("key", *([b""] if method == "write" else [])))
+
+
+def test_a_level_of_many_pages_is_listed_to_its_end(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+    pages: Iterator[dict[str, Any]] = iter(
+        [
+            {"CommonPrefixes": [{"Prefix": "a/"}], "IsTruncated": True, "NextContinuationToken": "more"},
+            {"Contents": [{"Key": "b", "Size": 1, "ETag": '"e"'}], "IsTruncated": False},
+        ]
+    )
+
+    def answer(**request: str) -> dict[str, Any]:
+        asked.append(request)
+        return next(pages)
+
+    monkeypatch.setattr(bucket, "_client", SimpleNamespace(list_objects_v2=answer))
+    (first, second) = bucket.level("")
+    assert (first, [one.fingerprint for one in second[1]]) == ((["a/"], []), ["e-1"])
+    assert asked[1]["ContinuationToken"] == "more"
 
 
 def check(monkeypatch: pytest.MonkeyPatch, lifecycle: str, elapsed: timedelta) -> dict[str, Any]:
@@ -168,21 +281,21 @@ def check(monkeypatch: pytest.MonkeyPatch, lifecycle: str, elapsed: timedelta) -
         def check(self, task_id: str) -> ImportTask:
             return ImportTask(task_id, lifecycle, "bucket gone")
 
-    monkeypatch.setattr(sync, "MetadataImport", FakeImport)
+    monkeypatch.setattr(importing, "MetadataImport", FakeImport)
     started = datetime.now(UTC) - elapsed
-    return sync.check_import(
-        sync.Import(region="us-west-2", generation="g", task_id="task-1", started=started)
+    return importing.check_import(
+        Import(region="us-west-2", generation="g", task_id="task-1", started=started)
     )
 
 
-@pytest.mark.parametrize(("elapsed", "wait"), [(0, 1), (30, 30), (3600, 60)])
+@pytest.mark.parametrize(("elapsed", "wait"), [(0, 1), (300, 30), (3600, 300), (14_000, 300)])
 def test_the_longer_an_import_takes_the_less_often_it_is_checked(
     monkeypatch: pytest.MonkeyPatch, elapsed: int, wait: int
 ) -> None:
     checked = check(monkeypatch, "EXECUTING", timedelta(seconds=elapsed))
     assert abs(checked["wait_seconds"] - wait) <= 1
     assert checked["task_id"] == "task-1"
-    sync.Import.model_validate(json.loads(json.dumps(checked)))
+    Import.model_validate(json.loads(json.dumps(checked)))
 
 
 @pytest.mark.parametrize("lifecycle", ["FAILED", "CANCELED", "CANCELING"])
@@ -193,8 +306,8 @@ def test_a_failed_import_fails_the_region(monkeypatch: pytest.MonkeyPatch, lifec
 
 def test_an_import_is_not_waited_for_past_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnavailableError, match="the next sync takes it up"):
-        check(monkeypatch, "EXECUTING", sync.IMPORT_DEADLINE + timedelta(minutes=1))
-    assert check(monkeypatch, "SUCCEEDED", sync.IMPORT_DEADLINE * 2)["lifecycle"] == "SUCCEEDED"
+        check(monkeypatch, "EXECUTING", importing.IMPORT_DEADLINE + timedelta(minutes=1))
+    assert check(monkeypatch, "SUCCEEDED", importing.IMPORT_DEADLINE * 2)["lifecycle"] == "SUCCEEDED"
 
 
 def task(kind: str, lifecycle: str = "EXECUTING", task_id: str = "task-00000000000000001") -> dict[str, Any]:
@@ -257,16 +370,31 @@ def test_every_step_is_retried_bounded_and_ends_in_a_failure_that_is_seen() -> N
     machine = json.loads(MACHINE.read_text())
     outer = machine["States"]
     inner = outer["SyncRegions"]["ItemProcessor"]["States"]
-    tasks = [state for state in [*outer.values(), *inner.values()] if state["Type"] == "Task"]
-    assert len(tasks) == 6
-    for state in tasks:
+    shard = inner["HarvestShards"]["ItemProcessor"]["States"]
+    tasks = {
+        name: state
+        for states in (outer, inner, shard)
+        for name, state in states.items()
+        if state["Type"] == "Task"
+    }
+    assert len(tasks) == 7
+    for name, state in tasks.items():
         assert "Lambda.ServiceException" in state["Retry"][0]["ErrorEquals"]
         assert state["TimeoutSeconds"] > 0
         assert state["Catch"][0]["ErrorEquals"] == ["States.ALL"]
-    for name in ("ImportMetadata", "CheckImport", "HarvestRegion", "WriteItems"):
-        retried = {error for retrier in inner[name]["Retry"] for error in retrier["ErrorEquals"]}
-        assert "ClientError" in retried, f"a throttled service fails the Region in {name}"
+        retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
+        assert "ClientError" in retried, f"a throttled service fails {name}"
+        assert "SyncRunningError" not in retried
     assert {state["Catch"][0]["Next"] for state in inner.values() if "Catch" in state} == {"RegionFailed"}
     assert {state["Catch"][0]["Next"] for state in outer.values() if "Catch" in state} == {"SyncFailed"}
     assert outer["SyncFailed"]["Type"] == outer["SyncIncomplete"]["Type"] == "Fail"
+    assert shard["ShardFailed"]["Type"] == "Fail"
     assert outer["IsComplete"]["Default"] == "SyncIncomplete"
+
+
+def test_functions_that_take_long_are_begun_again_after_they_died() -> None:
+    inner = json.loads(MACHINE.read_text())["States"]["SyncRegions"]["ItemProcessor"]["States"]
+    harvest = inner["HarvestShards"]["ItemProcessor"]["States"]["HarvestShard"]
+    for state in (harvest, inner["WriteItems"]):
+        retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
+        assert {"Sandbox.Timedout", "Lambda.Unknown", "States.Timeout"} <= retried

@@ -204,6 +204,23 @@ def test_alarms_reach_the_bus_that_starts_scale_pool() -> None:
     assert rule["Properties"]["Pattern"]["detail"] == {"state": {"value": ["ALARM"]}}
 
 
+def test_a_stack_that_was_deployed_starts_a_sync() -> None:
+    events = CLIENT["Resources"]["SyncCatalogStateMachine"]["Properties"]["Events"]
+    own, regional = (events[name]["Properties"] for name in ("Deployed", "RegionDeployed"))
+    rule = REGIONAL["Resources"]["DeployedRule"]["Properties"]
+    assert own["Pattern"] == rule["EventPattern"]
+    assert rule["EventPattern"]["detail"]["stack-id"] == [{"Ref": "AWS::StackId"}]
+    assert regional["EventBusName"] == {"Ref": "SchedulerBus"}
+    assert regional["Pattern"].items() <= rule["EventPattern"].items()
+    assert rule["Targets"][0]["Arn"] == WORKERS["Resources"]["AlarmRule"]["Properties"]["Targets"][0]["Arn"]
+    assert own["Input"] == regional["Input"] == "{}"
+
+
+def test_a_sync_may_look_for_others_of_its_state_machine_only() -> None:
+    (found,) = (one for one in statements(CLIENT) if one["Action"] == "states:ListExecutions")
+    assert found["Resource"]["Fn::Sub"].endswith(":stateMachine:*SyncCatalogStateMachine*")
+
+
 def test_samconfig_has_an_environment_for_every_region() -> None:
     configuration = config.load(ROOT / "datasets.yaml")
     samconfig = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -263,13 +280,17 @@ def test_every_function_folder_has_a_resource_and_the_other_way_round() -> None:
     assert folders == {function["CodeUri"] for function in functions().values()}
 
 
-def test_functions_that_open_the_catalog_mount_it() -> None:
+def test_functions_that_open_the_catalog_mount_it_where_it_is_in_files() -> None:
+    outputs = TEMPLATES["regional_stack/catalog.yaml"]["Outputs"]
+    *_, in_files = outputs["Url"]["Value"]["Fn::If"]
     for name, function in functions().items():
-        opens = "CATALOG_URL" in function.get("Environment", {}).get("Variables", {})
-        assert opens == ("FileSystemConfigs" in function), name
+        opens = function.get("Environment", {}).get("Variables", {}).get("CATALOG_URL")
+        assert (opens is not None) == ("FileSystemConfigs" in function), name
         if opens:
-            mount = function["FileSystemConfigs"][0]["LocalMountPath"]
-            assert function["Environment"]["Variables"]["CATALOG_URL"].startswith(f"sqlite:///{mount}/")
+            assert opens == {"Fn::GetAtt": ["Catalog", "Outputs.Url"]}
+            condition, (mount,), otherwise = function["FileSystemConfigs"]["Fn::If"]
+            assert (condition, otherwise) == ("CatalogInFiles", {"Ref": "AWS::NoValue"})
+            assert in_files.startswith(f"sqlite:///{mount['LocalMountPath']}/")
 
 
 @pytest.mark.parametrize("machine", resources("AWS::Serverless::StateMachine"))

@@ -24,7 +24,7 @@ def _region_name(name: str) -> str:
 
 
 RegionName = Annotated[str, AfterValidator(_region_name)]
-Layout = Literal["cmip6", "era5"]
+Layout = Literal["cmip6", "era5", "netcdf", "zarr"]
 _BUCKET = r"^[a-z0-9.-]{3,63}$"
 _PREFIX = r"^$|^[^/].*/$"
 
@@ -85,7 +85,11 @@ class Dataset(_Model):
     bucket, prefix
         Where S3 holds it; the prefix ends with ``/`` or is empty.
     layout
-        How the keys below the prefix are named.
+        How the keys below the prefix are named: ``cmip6`` and ``era5`` as on AWS, ``zarr`` and ``netcdf``
+        for any stores or files, wherever below the prefix they lie.
+    manifest
+        Key in the bucket of a CSV that names every store, as ``pangeo-cmip6.csv`` does, for layout
+        ``cmip6``: it is read instead of listing the bucket. A replica's bucket has it under the same key.
     fsx_path
         Absolute path, on the Region's workers, under which FSx shows the prefix.
     period
@@ -105,10 +109,20 @@ class Dataset(_Model):
     bucket: str = Field(pattern=_BUCKET)
     prefix: str = Field(default="", pattern=_PREFIX)
     layout: Layout
+    manifest: str | None = Field(default=None, min_length=1, max_length=1024)
     fsx_path: str = Field(pattern=r"^/")
     period: str = Field(default="P1M", pattern=r"^P[1-9]\d*[YM]$")
     properties: dict[str, Any] = Field(default_factory=dict)
     replicas: tuple[Replica, ...] = ()
+
+    @model_validator(mode="after")
+    def _listed(self) -> Dataset:
+        if self.manifest is not None and self.layout != "cmip6":
+            raise ValueError(
+                f"dataset {self.id!r} has layout {self.layout}, which reads no manifest; "
+                "remove 'manifest', or use layout cmip6"
+            )
+        return self
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import StoredObject
+from dask_regions.models import Dataset
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,38 +33,37 @@ class S3Bucket:
     region
         Its Region; that of the process by default.
 
-    Attributes
-    ----------
-    requests, listed
-        Requests made, and objects listed, so far.
     """
 
     def __init__(self, bucket: str, region: str | None = None) -> None:
         self.bucket = bucket
-        self.requests = 0
-        self.listed = 0
-        self._lock = Lock()
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=16)
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5},
+            max_pool_connections=32,
+            connect_timeout=10,
+            read_timeout=30,
+        )
         self._client: S3Client = boto3.client("s3", region_name=region, config=config)
 
-    def prefixes(self, prefix: str) -> list[str]:
-        """Return the prefixes one ``/`` below a prefix."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=prefix, Delimiter="/"
-        )
-        found: list[str] = []
-        for page in pages:
-            self._note(listed=len(page.get("Contents", ())))
-            found.extend(entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
-        return found
+    @classmethod
+    def of(cls, dataset: Dataset) -> S3Bucket:
+        """Return the bucket of a dataset."""
+        return cls(dataset.bucket, dataset.region)
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects, up to 1000, whose key is beyond ``after``, and whether there are more."""
-        with self._answering(prefix):
-            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=after)
-        found = [StoredObject(entry["Key"], entry["Size"]) for entry in answer.get("Contents", ())]
-        self._note(listed=len(found))
-        return found, answer["IsTruncated"]
+        answer = self._list(prefix, StartAfter=after)
+        return _objects(answer), answer["IsTruncated"]
+
+    def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:
+        """Yield, by pages, the prefixes one ``/`` below a prefix and its objects."""
+        following: dict[str, str] = {}
+        while True:
+            answer = self._list(prefix, Delimiter="/", **following)
+            yield [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())], _objects(answer)
+            if not answer["IsTruncated"]:
+                return
+            following = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or a range of them.
@@ -76,40 +75,27 @@ class S3Bucket:
         UnavailableError
             Where S3 does not answer.
         """
-        end = "" if length is None else start + length - 1
-        self._note()
         with self._answering(key):
             if start == 0 and length is None:
                 return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            end = "" if length is None else start + length - 1
             answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end}")
             return answer["Body"].read()
 
-    def lines(self, key: str) -> Iterator[bytes]:
-        """Yield the lines of an object without holding all of it.
+    def write(self, key: str, body: bytes) -> None:
+        """Store an object.
 
         Raises
         ------
-        NotFoundError
-            Where the key does not exist or may not be read.
         UnavailableError
             Where S3 does not answer.
         """
-        self._note()
         with self._answering(key):
-            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-        with body:
-            lines = body.iter_lines(chunk_size=1 << 16)
-            while True:
-                with self._answering(key):
-                    line = next(lines, None)
-                if line is None:
-                    return
-                yield line
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def upload(self, key: str, file: IO[bytes]) -> None:
-        """Store a file, in parts where it is large."""
-        self._note()
-        self._client.upload_fileobj(file, self.bucket, key)
+    def _list(self, prefix: str, **more: str) -> Any:
+        with self._answering(prefix):
+            return self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)  # type: ignore[arg-type]
 
     @contextmanager
     def _answering(self, key: str) -> Iterator[None]:
@@ -127,7 +113,7 @@ class S3Bucket:
             return error
         return NotFoundError(f"s3://{self.bucket}/{key} cannot be read ({code}); check that it exists")
 
-    def _note(self, listed: int = 0) -> None:
-        with self._lock:
-            self.requests += 1
-            self.listed += listed
+
+def _objects(answer: Any) -> list[StoredObject]:
+    found = answer.get("Contents", ())
+    return [StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in found]

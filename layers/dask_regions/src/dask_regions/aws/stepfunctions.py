@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from dask_regions.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-__all__ = ["SIGN_IN", "SYNC_CATALOG", "Execution", "RegionResult", "follow", "start"]
+__all__ = ["SIGN_IN", "SYNC_CATALOG", "Execution", "Running", "SyncReport", "follow", "running", "start"]
 
 #: Part of the state machine's name, which CloudFormation makes from its logical id.
 SYNC_CATALOG = "SyncCatalog"
@@ -28,14 +29,57 @@ SIGN_IN = (
 )
 
 
+class Running(BaseModel):
+    """An execution that runs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    arn: str
+    started: datetime
+
+
 class RegionResult(BaseModel):
-    """What a sync did in one Region: Items written, or why it failed."""
+    """What a sync did in one Region; all but seconds and dollars are counts."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    region: str
-    written: int | None = None
-    error: JsonValue = None
+    items: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    skipped: int = 0
+    objects_listed: int = 0
+    lists: int = 0
+    gets: int = 0
+    seconds: float = 0
+    dollars: float = 0
+    examples: tuple[str, ...] = ()
+
+
+class SyncReport(BaseModel):
+    """What a sync did: the output of ``SwapCatalog``, see ``statemachines/README.md``.
+
+    Attributes
+    ----------
+    items
+        Items of the catalog, in all.
+    regions
+        What was done, by Region.
+    failed
+        What went wrong, by Region; such a Region keeps its old Items.
+    report
+        Key in the staging bucket of the whole report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    items: int
+    changed: bool
+    seconds: float
+    dollars: float
+    regions: dict[str, RegionResult]
+    failed: dict[str, str]
+    report: str
 
 
 class Execution(BaseModel):
@@ -61,27 +105,18 @@ class Execution(BaseModel):
     error: str | None = None
     cause: str | None = None
 
-    def results(self) -> tuple[RegionResult, ...]:
-        """Return what a sync did in every Region, as far as the execution tells.
+    def report(self) -> SyncReport | None:
+        """Return what a sync did, also where Regions failed; None where it did not come that far.
 
         Notes
         -----
-        ``swapped`` and ``failed`` in the output, or ``failed`` as the cause of ``SyncIncomplete``: see
-        ``statemachines/README.md``.
+        It is the output, or the cause of ``SyncIncomplete``.
         """
-        output = self.output if isinstance(self.output, dict) else {}
-        failed = _parsed(self.cause) if self.error == "SyncIncomplete" else output.get("failed")
-        swapped = output.get("swapped")
-        return (
-            *(
-                RegionResult.model_validate({"region": region, "written": written})
-                for region, written in _items(swapped)
-            ),
-            *(
-                RegionResult.model_validate({"region": region, "error": error})
-                for region, error in _items(failed)
-            ),
-        )
+        found = _parsed(self.cause) if self.error == "SyncIncomplete" else self.output
+        try:
+            return SyncReport.model_validate(found)
+        except ValidationError:
+            return None
 
 
 def start(region: str, regions: Sequence[str] = (), *, state_machine: str | None = None) -> Execution:
@@ -116,6 +151,28 @@ def start(region: str, regions: Sequence[str] = (), *, state_machine: str | None
             f"the state machine {SYNC_CATALOG} in {region} could not be started ({error}); {SIGN_IN}"
         ) from error
     return Execution(arn=answer["executionArn"], status="RUNNING")
+
+
+def running(region: str | None, state_machine: str) -> list[Running]:
+    """Return the executions of a state machine that run.
+
+    Parameters
+    ----------
+    region
+        Where it is; that of the process by default.
+    state_machine
+        Its ARN.
+    """
+    pages = (
+        boto3.client("stepfunctions", region_name=region)
+        .get_paginator("list_executions")
+        .paginate(stateMachineArn=state_machine, statusFilter="RUNNING")
+    )
+    return [
+        Running(arn=one["executionArn"], started=one["startDate"])
+        for page in pages
+        for one in page["executions"]
+    ]
 
 
 def follow(execution: Execution, region: str, seconds: float = 1.0) -> Iterator[Execution]:
@@ -177,7 +234,3 @@ def _parsed(text: str | None) -> JsonValue:
     except ValueError:
         return None
     return found
-
-
-def _items(found: JsonValue) -> Iterable[tuple[str, JsonValue]]:
-    return found.items() if isinstance(found, dict) else ()

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dask_regions.aws.ecs import PoolService
 from dask_regions.aws.scheduler import SchedulerClient
-from dask_regions.aws.stepfunctions import Execution, follow, start
+from dask_regions.aws.stepfunctions import Execution, SyncReport, follow, start
 from dask_regions.cli.show import console, table
 from dask_regions.cli.system import Options, System
 from dask_regions.errors import DaskRegionsError, NotFoundError, RequestError, UnavailableError
@@ -58,26 +58,52 @@ def _wait(execution: Execution, region: str, status: Status) -> Execution:
 
 
 def _show_sync(execution: Execution) -> None:
-    results = execution.results()
-    rows: list[list[object]] = [
-        [
-            result.region,
-            result.written,
-            "failed, keeps its old Items" if result.error else "in sync",
-            result.error,
-        ]
-        for result in results
-    ]
-    if rows:
-        console().print(table(["Region", "Items", "", "reason"], rows, right=frozenset({"Items"})))
+    report = execution.report()
+    if report is not None:
+        _show_report(report)
     if execution.status != "SUCCEEDED":
-        reason = ": ".join(text for text in (execution.error, execution.cause) if text)
+        reason = "some Regions failed" if report else _reason(execution)
         raise UnavailableError(
-            f"the sync ended as {execution.status} ({reason or 'no reason given'}); mend the cause, then "
-            f"run `dask-regions sync` again. Its history: {execution.arn}"
+            f"the sync ended as {execution.status} ({reason}); mend the cause, then run `dask-regions sync` "
+            f"again. Its history: {execution.arn}"
         )
-    if not rows:
-        click.echo("the catalog is in sync")
+
+
+def _reason(execution: Execution) -> str:
+    return ": ".join(text for text in (execution.error, execution.cause) if text) or "no reason given"
+
+
+def _show_report(report: SyncReport) -> None:
+    columns = [
+        "Region",
+        "Items",
+        "added",
+        "changed",
+        "removed",
+        "skipped",
+        "LIST",
+        "GET",
+        "seconds",
+        "dollars",
+    ]
+    rows: list[list[object]] = []
+    for region, one in report.regions.items():
+        if region in report.failed:
+            rows.append([region, "failed", *([None] * 8)])
+            continue
+        counts = [one.items, one.added, one.changed, one.removed, one.skipped, one.lists, one.gets]
+        rows.append([region, *counts, one.seconds, f"{one.dollars:.4f}"])
+    console().print(table(columns, rows, right=frozenset(columns[1:])))
+    for region, reason in report.failed.items():
+        console().print(Text(f"{region} keeps its old Items: {reason}", style="red"))
+    for one in report.regions.values():
+        for example in one.examples:
+            console().print(Text(f"skipped {example}", style="dim"))
+    news = "is in sync" if report.changed else "was in sync already"
+    click.echo(
+        f"the catalog {news}: {report.items} Items, {report.seconds:.0f} s, about ${report.dollars:.4f} of "
+        f"requests; all that was skipped is in the staging bucket, {report.report}"
+    )
 
 
 @click.command()

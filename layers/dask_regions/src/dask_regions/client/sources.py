@@ -111,8 +111,13 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Sour
             f"{item.get('id')} has no Zarr or NetCDF asset with role 'data' and an alternate on FSx "
             "for Lustre; choose an Item of this system's catalog",
         )
-    # Where an Item offers the same data in both formats, one is enough.
-    return [copies for copies in found if copies[0].zarr] or found
+    # Where an Item offers the same data in both formats, as x and x.zarr, one is enough.
+    twins = {_stem(copies[0]) for copies in found if copies[0].zarr}
+    return [copies for copies in found if copies[0].zarr or _stem(copies[0]) not in twins]
+
+
+def _stem(source: Source) -> str:
+    return source.asset.removesuffix(".zarr" if source.zarr else ".nc")
 
 
 def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

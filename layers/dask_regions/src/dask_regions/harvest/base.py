@@ -1,19 +1,21 @@
-"""What every layout's harvester shares: where objects come from, and what is reported.
+"""What every layout's harvester shares: where objects come from, and what is found in them.
 
 To add a layout: name it in :data:`dask_regions.models.Layout`, write a module with a subclass of
-:class:`Harvester` that finds its sources and reads one of them, and register the class in
-:data:`HARVESTERS`. :class:`MemoryObjects` lets its tests run without S3.
+:class:`Harvester` that lists its sources and reads one of them, and register the class in
+:data:`HARVESTERS`. :class:`dask_regions.harvest.memory.MemoryObjects` lets its tests run without S3.
+
+A source is a store, a file, or a set of them that becomes one Item. It is told by its key, and by a
+fingerprint that comes from the listing alone: what has not changed is not read again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from dask_regions.errors import NotFoundError
 from dask_regions.models import Dataset, Layout
@@ -21,24 +23,41 @@ from dask_regions.models import Dataset, Layout
 __all__ = [
     "HARVESTERS",
     "Harvester",
-    "MemoryObjects",
     "ObjectStore",
-    "Record",
-    "Skipped",
+    "Reading",
+    "Source",
     "StoredObject",
-    "harvest",
+    "Unreadable",
+    "digest",
+    "open_harvester",
+    "printable",
+    "salt",
 ]
 
 #: Class of each layout as ``module:class``: a name, because the modules import zarr or h5py.
 HARVESTERS: Mapping[Layout, str] = {
     "cmip6": "dask_regions.harvest.cmip6:Cmip6Harvester",
     "era5": "dask_regions.harvest.era5:Era5Harvester",
+    "netcdf": "dask_regions.harvest.netcdf_prefix:NetcdfHarvester",
+    "zarr": "dask_regions.harvest.zarr_prefix:ZarrHarvester",
 }
+
+# Part of every fingerprint. Raise it when harvesters make other Items of the same data: all are read again.
+_VERSION = 1
 
 # What broken metadata raise in json, zarr, numcodecs, h5py and cftime. Errors of the service itself
 # (throttling, a lost connection) are none of these: they fail the Region, which then keeps its old Items.
-_BROKEN = (NotFoundError, ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-_BATCH = 256
+_BROKEN = (
+    NotFoundError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+_REASON_LENGTH = 300
 
 _T = TypeVar("_T")
 
@@ -49,75 +68,65 @@ class StoredObject:
 
     key: str
     size: int
+    etag: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the object is written anew with other bytes."""
+        return f"{self.etag}-{self.size}"
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A store or file that the catalog leaves out, and why."""
+class Source:
+    """What becomes one Item: its key (of a file) or prefix (of a store), and what tells its state."""
 
     key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read from a source.
+
+    Attributes
+    ----------
+    item
+        STAC Item, or None where there is nothing to show.
+    reasons
+        Why it, or some of its files, had to be left out.
+    """
+
+    item: dict[str, Any] | None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A store or file that could not be read, and why."""
+
     reason: str
-
-
-#: A STAC Item, or what had to be left out.
-Record = dict[str, Any] | Skipped
 
 
 class ObjectStore(Protocol):
     """One bucket. Implementations are used from several threads at once and keep no position.
 
-    Keys come in the order of their UTF-8 bytes. A key that does not exist, or that may not be read,
-    raises :class:`~dask_regions.errors.NotFoundError`; any other failure of the service raises an
-    error of another kind.
+    Keys come in the order of their UTF-8 bytes, which is that of Python's ``str``. A key that does not
+    exist, or that may not be read, raises :class:`~dask_regions.errors.NotFoundError`; any other failure
+    of the service raises an error of another kind.
     """
-
-    def prefixes(self, prefix: str) -> list[str]:
-        """Return the prefixes one ``/`` below a prefix; each ends with ``/``."""
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects whose key is beyond ``after``, and whether there are more."""
 
-    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return an object's bytes, or a range of them."""
-
-
-class MemoryObjects:
-    """An :class:`ObjectStore` over a mapping of keys to bytes, for tests.
-
-    Examples
-    --------
-    >>> MemoryObjects({"a/b/c": b"1"}).prefixes("a/")
-    ['a/b/']
-    """
-
-    def __init__(self, contents: Mapping[str, bytes], page_size: int = 1000) -> None:
-        self.contents = contents
-        self.page_size = page_size
-        self.requests: list[str] = []
-
-    def prefixes(self, prefix: str) -> list[str]:
-        """Return the prefixes one ``/`` below a prefix."""
-        self.requests.append(f"LIST {prefix} /")
-        rests = [key[len(prefix) :] for key in self.contents if key.startswith(prefix)]
-        return sorted({prefix + rest.split("/")[0] + "/" for rest in rests if "/" in rest})
-
-    def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
-        """Return the first objects beyond ``after``, and whether there are more."""
-        self.requests.append(f"LIST {prefix}")
-        keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
-        first = [StoredObject(key, len(self.contents[key])) for key in keys[: self.page_size]]
-        return first, len(keys) > self.page_size
+    def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:
+        """Yield, by pages, the prefixes one ``/`` below a prefix (with it at their end) and its objects."""
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or a range of them."""
-        self.requests.append(f"GET {key}")
-        if key not in self.contents:
-            raise NotFoundError(f"{key} does not exist")
-        return self.contents[key][start : None if length is None else start + length]
 
 
 class Harvester(ABC):
-    """Finds and reads the stores or files of one dataset.
+    """Lists and reads the sources of one dataset.
 
     Parameters
     ----------
@@ -127,51 +136,79 @@ class Harvester(ABC):
         Its bucket.
     """
 
+    #: About how many sources lie between two :meth:`cuts`.
+    sources_per_cut: ClassVar[int] = 10
+
     def __init__(self, dataset: Dataset, objects: ObjectStore) -> None:
         self.dataset = dataset
         self.objects = objects
 
     @abstractmethod
-    def sources(self) -> Iterator[str]:
-        """Yield the prefix of the keys of each Item; keys that do not fit the layout are passed over."""
+    def cuts(self) -> list[str]:
+        """Return keys, in order, at which the listing may be cut into shards.
+
+        They need not be exact: every source lies before, between or after them. Few requests make them.
+        """
 
     @abstractmethod
-    def read(self, source: str) -> list[Record]:
-        """Return the Item of a source, and what was left out of it. Called from several threads."""
+    def sources(self, after: str = "", last: str | None = None) -> Iterator[Source]:
+        """Yield the sources with ``after < key <= last`` in the order of their keys, from listings alone.
 
-    def attempt(self, key: str, read: Callable[[], _T]) -> _T | Skipped:
-        """Return what a function reads, or why the key has to be skipped."""
+        Keys that do not fit the layout are passed over.
+        """
+
+    @abstractmethod
+    def read(self, key: str) -> Reading:
+        """Return the Item of a source. Called from several threads; may raise what broken data raise."""
+
+    def prefixes(self, prefix: str) -> list[str]:
+        """Return the prefixes one ``/`` below a prefix."""
+        return [child for children, _ in self.objects.level(prefix) for child in children]
+
+    def attempt(self, read: Callable[[], _T]) -> _T | Unreadable:
+        """Return what a function reads, or why it cannot."""
         try:
             return read()
         except _BROKEN as error:
-            return Skipped(f"s3://{self.dataset.bucket}/{key}", f"{type(error).__name__}: {error}")
+            return Unreadable(printable(f"{type(error).__name__}: {error}")[:_REASON_LENGTH])
 
-    def read_or_skip(self, source: str) -> list[Record]:
-        """Return the records of a source; one that cannot be read is a record of that."""
-        records = self.attempt(source, lambda: self.read(source))
-        return [records] if isinstance(records, Skipped) else records
+    def read_or_skip(self, key: str) -> Reading:
+        """Return what :meth:`read` does; a source that cannot be read is a reading that says so."""
+        if not key.isprintable():
+            reason = "its key has characters that cannot be printed; copy it to another key"
+            return Reading(None, (reason,))
+        reading = self.attempt(lambda: self.read(key))
+        return Reading(None, (reading.reason,)) if isinstance(reading, Unreadable) else reading
 
 
-def harvest(dataset: Dataset, objects: ObjectStore, threads: int = 8) -> Iterator[Record]:
-    """Yield the STAC Items of a dataset, and what was skipped, in the order of the keys.
-
-    Parameters
-    ----------
-    dataset
-        What to look for and where.
-    objects
-        The dataset's bucket.
-    threads
-        How many sources are read at once; most of the time goes into waiting for S3.
-    """
+def open_harvester(dataset: Dataset, objects: ObjectStore) -> Harvester:
+    """Return the harvester of a dataset's layout."""
     harvester: Harvester = pkgutil.resolve_name(HARVESTERS[dataset.layout])(dataset, objects)
-    with ThreadPoolExecutor(threads) as pool:
-        for batch in _batches(harvester.sources()):
-            yield from chain.from_iterable(pool.map(harvester.read_or_skip, batch))
+    return harvester
 
 
-def _batches(sources: Iterable[str]) -> Iterator[list[str]]:
-    # An executor's map takes all of its input at once: listing would be over before reading starts.
-    iterator = iter(sources)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+def salt(dataset: Dataset) -> str:
+    """Return what Items depend on besides the data: a change of it has every source read again."""
+    # The Collection's own words do not enter Items.
+    shown = dataset.model_dump_json(exclude={"description", "license", "replicas", "manifest"})
+    return digest((str(_VERSION), shown))
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Return 16 hexadecimal digits of SHA-256 over texts, which may hold any character."""
+    sha = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        sha.update(len(encoded).to_bytes(8) + encoded)
+    return sha.hexdigest()[:16]
+
+
+def printable(text: str) -> str:
+    """Return a text in one line that is safe to show: keys may hold any character, also a terminal's.
+
+    Examples
+    --------
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -6,6 +6,7 @@ Conventions: CF 1.11, https://cfconventions.org (coordinates, bounds, calendars)
 from __future__ import annotations
 
 import calendar
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +16,17 @@ import cftime
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cube", "Description", "Variable", "bounding_box", "describe", "merge", "rfc3339"]
+__all__ = [
+    "Cube",
+    "Description",
+    "Variable",
+    "bounding_box",
+    "check_size",
+    "describe",
+    "merge",
+    "require_time",
+    "rfc3339",
+]
 
 Interval = tuple[str, str]
 BoundingBox = tuple[float, float, float, float]
@@ -25,16 +36,30 @@ _LONGITUDE_UNITS = {"degrees_east", "degree_east", "degrees_e", "degree_e", "deg
 _REAL_CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
 # A curvilinear global grid leaves slits; a data set that lacks less than this is global for a search.
 _SLIT_DEGREES = 5.0
+# Two-dimensional coordinates of a 1/12 degree ocean are 125 MB each; several are read at once.
+_LARGEST_COORDINATE = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One array of a store or file: its named dimensions, their sizes, and CF attributes."""
+    """One array of a store or file: its named dimensions, their sizes, and CF attributes.
+
+    Attributes
+    ----------
+    dtype
+        Of the values as they are stored; None where NumPy has none such.
+    chunks, shards
+        Sizes of what is read at once along each dimension, and of the objects that hold several of these;
+        None where the array is stored in one piece, or without shards.
+    """
 
     name: str
     dimensions: tuple[str, ...]
     shape: tuple[int, ...]
     attributes: Mapping[str, Any]
+    dtype: np.dtype[Any] | None = None
+    chunks: tuple[int, ...] | None = None
+    shards: tuple[int, ...] | None = None
 
     def text(self, attribute: str) -> str:
         """Return an attribute as text, empty where there is none."""
@@ -98,6 +123,31 @@ def describe(cube: Cube) -> Description:
         variables={variable.name: _cube_variable(variable) for variable in data},
         names=_names(data),
     )
+
+
+def require_time(description: Description) -> Interval:
+    """Return start and end.
+
+    Raises
+    ------
+    ValueError
+        Without a time coordinate.
+    """
+    if description.interval is None:
+        raise ValueError("no time axis: no variable has units such as 'days since 1850-01-01'")
+    return description.interval
+
+
+def check_size(name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Refuse to read a coordinate that would not fit into memory.
+
+    Raises
+    ------
+    ValueError
+        Where it has more than 128 MiB.
+    """
+    if math.prod(shape) * dtype.itemsize > _LARGEST_COORDINATE:
+        raise ValueError(f"coordinate {name} has shape {tuple(shape)}: too large to read")
 
 
 def merge(descriptions: Sequence[Description]) -> Description:
@@ -280,6 +330,22 @@ def _dimension(cube: Cube, name: str, size: int, intervals: Mapping[str, Interva
 
 
 def _cube_variable(variable: Variable) -> dict[str, Any]:
-    optional = {"unit": variable.text("units"), "description": variable.text("long_name")}
+    """Return a Variable Object; ``shape``, ``chunks``, ``shards`` and ``nbytes`` mean what xarray's do."""
+    optional: dict[str, Any] = {
+        "unit": variable.text("units"),
+        "description": variable.text("long_name"),
+        "data_type": _data_type(variable.dtype) if variable.dtype is not None else None,
+        "shape": list(variable.shape),
+        "chunks": list(variable.chunks or ()),
+        "shards": list(variable.shards or ()),
+        "nbytes": math.prod(variable.shape) * (variable.dtype.itemsize if variable.dtype is not None else 0),
+    }
     known = {key: value for key, value in optional.items() if value}
     return {"type": "data", "dimensions": list(variable.dimensions), **known}
+
+
+def _data_type(dtype: np.dtype[Any]) -> str:
+    """Return the name in STAC's list of data types."""
+    if dtype.kind == "c":
+        return f"cfloat{dtype.itemsize * 4}"
+    return dtype.name if dtype.kind in "iuf" else "other"

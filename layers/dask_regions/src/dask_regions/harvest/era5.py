@@ -1,148 +1,142 @@
-"""Harvest NetCDF-4 files under the keys of ERA5 on AWS: ``<prefix>YYYY/MM/data/<variable>.nc``.
+"""Harvest ERA5 on AWS: NetCDF-4 files, and the Zarr stores that hold the same data.
 
-A month is one Item with an Asset per file. A file may cover more than its month, e.g. a decade:
+Keys are ``<prefix>YYYY/MM/data/<variable>.nc`` and ``<prefix>zarr/YYYY/MM/data/<variable>.zarr/``. A month
+is one Item with an Asset per file and per store. A file may cover more than its month, e.g. a decade:
 its time coordinate says so, and where it has none, the dataset's ``period``.
 """
 
 from __future__ import annotations
 
 import calendar
-import io
+import heapq
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import PurePosixPath
-from typing import Any
+from functools import partial
+from itertools import groupby
+from typing import Any, ClassVar
 
-import h5py
-import numpy as np
-from numpy.typing import NDArray
+from dask_regions.harvest.base import Harvester, Reading, Source, StoredObject, Unreadable, digest
+from dask_regions.harvest.coordinates import Description, describe, merge
+from dask_regions.harvest.files import describe_file
+from dask_regions.harvest.item import NETCDF, ZARR, asset, item
+from dask_regions.harvest.listing import files, stores
+from dask_regions.harvest.stores import ZarrCube
 
-from dask_regions.harvest.base import Harvester, ObjectStore, Record, Skipped, StoredObject
-from dask_regions.harvest.coordinates import Description, Variable, describe, merge
-from dask_regions.harvest.item import NETCDF, asset, item
+__all__ = ["Era5Harvester", "period_interval"]
 
-__all__ = ["Era5Harvester", "NetcdfCube", "RangedReader", "period_interval"]
+_YEAR = re.compile(r"\d{4}/$")
+_MONTH = r"(\d{4}/(?:0[1-9]|1[0-2])/)data/"
+_FILE = re.compile(_MONTH + r"(.+)\.nc$", re.DOTALL)
+_STORE = re.compile(_MONTH + r"([^/]+)\.zarr/", re.DOTALL)
+# ':' follows '9' in ASCII: the first key beyond all years.
+_BEYOND_YEARS = ":"
 
-_YEAR, _MONTH = re.compile(r"\d{4}/$"), re.compile(r"(0[1-9]|1[0-2])/$")
-_BLOCK = 1 << 20
-_BLOCKS = 32
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A file or store of a month."""
+
+    description: Description
+    asset: dict[str, Any]
 
 
 class Era5Harvester(Harvester):
-    """One Item per ``YYYY/MM``."""
+    """One Item per ``YYYY/MM``; its source is ``<prefix>YYYY/MM/``."""
 
-    def sources(self) -> Iterator[str]:
-        """Yield the prefix of every month; other prefixes, such as ``zarr/``, are not entered."""
-        root = len(self.dataset.prefix)
-        for year in self.objects.prefixes(self.dataset.prefix):
-            if _YEAR.fullmatch(year, root):
-                months = self.objects.prefixes(year)
-                yield from (month for month in months if _MONTH.fullmatch(month, len(year)))
+    # Twelve months, each with some 20 files and as many stores, cost what a hundred stores do.
+    sources_per_cut: ClassVar[int] = 100
 
-    def read(self, source: str) -> list[Record]:
-        """Return the Item of a month, and the files that had to be left out of it."""
-        files = [one for one in self._objects_below(source + "data/") if one.key.endswith(".nc")]
-        read = {one: self.attempt(one.key, lambda one=one: self._describe(one)) for one in files}  # type: ignore[misc]
-        good = {one: result for one, result in read.items() if isinstance(result, Description)}
-        skipped: list[Record] = [result for result in read.values() if isinstance(result, Skipped)]
-        return [*([self._item(source, good)] if good else []), *skipped]
-
-    def _item(self, source: str, files: Mapping[StoredObject, Description]) -> dict[str, Any]:
-        month = "-".join(source.removeprefix(self.dataset.prefix).strip("/").split("/"))
-        description = merge(list(files.values()))
-        interval = description.interval or period_interval(month, self.dataset.period)
-        assets = {
-            PurePosixPath(one.key).stem: asset(self.dataset, one.key, NETCDF, **{"file:size": one.size})
-            for one in files
+    def cuts(self) -> list[str]:
+        """Return the prefix of every year."""
+        years = {
+            prefix.removeprefix(root)
+            for root in (self.dataset.prefix, self._twins)
+            for prefix in self.prefixes(root)
         }
+        return sorted(self.dataset.prefix + year for year in years if _YEAR.fullmatch(year))
+
+    def sources(self, after: str = "", last: str | None = None) -> Iterator[Source]:
+        """Yield every month that has a file or a store."""
+        first, end = self._path(after), None if last is None else self._path(last)
+        found = heapq.merge(self._files(first, end), self._stores(first, end))
+        for month, parts in groupby(found, key=lambda part: part[0]):
+            if end is not None and month > end:
+                return
+            if month > first:
+                yield Source(self.dataset.prefix + month, digest(text for part in parts for text in part[1:]))
+
+    def read(self, key: str) -> Reading:
+        """Return the Item of a month, and what had to be left out of it."""
+        month = self._path(key)
+        readers = dict(self._readers(month))
+        read = {one: self.attempt(reader) for one, reader in readers.items()}
+        good = {one: found for one, found in read.items() if isinstance(found, _Part)}
+        reasons = tuple(
+            f"{one}: {found.reason}" for one, found in read.items() if isinstance(found, Unreadable)
+        )
+        return Reading(self._item(month, good) if good else None, reasons)
+
+    @property
+    def _twins(self) -> str:
+        return self.dataset.prefix + "zarr/"
+
+    def _path(self, key: str) -> str:
+        return key.removeprefix(self.dataset.prefix)
+
+    def _files(self, first: str, end: str | None) -> Iterator[tuple[str, str, str]]:
+        """Yield month, path and fingerprint of every file from a month on."""
+        root = self.dataset.prefix
+        beyond = root + (_BEYOND_YEARS if end is None else _behind(end))
+        for one in files(self.objects, root, lambda key: _FILE.match(key, len(root)), root + first, beyond):
+            path = self._path(one.key)
+            yield path[:8], path, one.fingerprint
+
+    def _stores(self, first: str, end: str | None) -> Iterator[tuple[str, str, str]]:
+        """Yield month, path and fingerprint of every store from a month on."""
+        root = self._twins
+
+        def store_of(key: str) -> str:
+            match = _STORE.match(key, len(root))
+            return key[: match.end()] if match else ""
+
+        beyond = root + (_BEYOND_YEARS if end is None else _behind(end))
+        for one in stores(self.objects, root, store_of, root + first, beyond):
+            path = one.key.removeprefix(root)
+            yield path[:8], "zarr/" + path, one.fingerprint
+
+    def _readers(self, month: str) -> Iterator[tuple[str, Callable[[], _Part]]]:
+        """Yield the Asset's key and a function that reads it, of every file and store of a month."""
+        root = self.dataset.prefix
+        below = f"{root}{month}data/"
+        for one in files(self.objects, below, lambda key: _FILE.match(key, len(root))):
+            yield one.key.removeprefix(below).removesuffix(".nc"), partial(self._read_file, one)
+        below = f"{self._twins}{month}data/"
+        for store in self.prefixes(below):
+            if store.endswith(".zarr/"):
+                yield store.removeprefix(below).rstrip("/"), partial(self._read_store, store)
+
+    def _read_file(self, one: StoredObject) -> _Part:
+        description = describe_file(self.objects, one)
+        return _Part(description, asset(self.dataset, one.key, NETCDF, **{"file:size": one.size}))
+
+    def _read_store(self, key: str) -> _Part:
+        cube = ZarrCube(self.objects, key)
+        return _Part(describe(cube), asset(self.dataset, key, ZARR, **cube.fields))
+
+    def _item(self, path: str, parts: Mapping[str, _Part]) -> dict[str, Any]:
+        month = "-".join(path.strip("/").split("/"))
+        description = merge([part.description for part in parts.values()])
+        interval = description.interval or period_interval(month, self.dataset.period)
+        assets = {name: part.asset for name, part in parts.items()}
         properties = {"title": f"{self.dataset.title}, {month}"}
         return item(self.dataset, f"{self.dataset.id}.{month}", description, interval, assets, properties)
 
-    def _describe(self, one: StoredObject) -> Description:
-        with h5py.File(RangedReader(self.objects, one), "r") as file:
-            return describe(NetcdfCube(file))
 
-    def _objects_below(self, prefix: str) -> Iterator[StoredObject]:
-        after, more = "", True
-        while more:
-            page, more = self.objects.page(prefix, after)
-            yield from page
-            after = page[-1].key if page else after
-
-
-class NetcdfCube:
-    """The variables of a NetCDF-4 file's root group, which is an HDF5 file with dimension scales."""
-
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
-        arrays = {name: node for name, node in file.items() if isinstance(node, h5py.Dataset)}
-        # A dimension without coordinate values is stored as a dataset that only bears the name.
-        self.variables = {
-            name: Variable(name, _dimensions(name, array), array.shape, _attributes(array))
-            for name, array in arrays.items()
-            if not _text(array.attrs.get("NAME", b"")).startswith("This is a netCDF dimension but not")
-        }
-
-    def values(self, name: str) -> NDArray[Any]:
-        """Return all values of a variable."""
-        return np.asarray(self._file[name][()])
-
-    def ends(self, name: str) -> NDArray[Any]:
-        """Return the first and last values along the first dimension."""
-        array = self._file[name]
-        return np.stack([array[0], array[-1]] if array.shape else [array[()]] * 2)
-
-
-class RangedReader(io.RawIOBase):
-    """A seekable file over an object, read in blocks of 1 MiB: a file's metadata need a few of them.
-
-    Parameters
-    ----------
-    objects
-        The bucket.
-    one
-        The object; its size bounds the file.
-    """
-
-    def __init__(self, objects: ObjectStore, one: StoredObject) -> None:
-        super().__init__()
-        self._size, self._position = one.size, 0
-        self._block = lru_cache(_BLOCKS)(lambda number: objects.read(one.key, number * _BLOCK, _BLOCK))
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to an offset and return it."""
-        self._position = (
-            offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        )
-        return self._position
-
-    def tell(self) -> int:
-        """Return the offset."""
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as the object reaches; return the number of bytes."""
-        # h5py takes one call to have filled the buffer, so a short read at a block's end is not enough.
-        filled = 0
-        while filled < len(buffer) and self._position < self._size:
-            number, offset = divmod(self._position, _BLOCK)
-            data = self._block(number)[offset : offset + len(buffer) - filled]
-            if not data:
-                raise OSError("the object is shorter than its listing said; it changed, sync again")
-            buffer[filled : filled + len(data)] = data
-            filled += len(data)
-            self._position += len(data)
-        return filled
+def _behind(path: str) -> str:
+    """Return the last key that may lie below a path with ``/`` at its end."""
+    return path[:-1] + "0"
 
 
 def period_interval(month: str, period: str) -> tuple[str, str]:
@@ -166,24 +160,3 @@ def period_interval(month: str, period: str) -> tuple[str, str]:
     last = start.replace(year=year, month=index + 1, day=calendar.monthrange(year, index + 1)[1])
     end = last + timedelta(hours=23, minutes=59, seconds=59)
     return f"{start.isoformat()}Z", f"{end.isoformat()}Z"
-
-
-def _dimensions(name: str, array: h5py.Dataset) -> tuple[str, ...]:
-    if "DIMENSION_LIST" not in array.attrs and array.attrs.get("CLASS") == b"DIMENSION_SCALE":
-        return (name, *(f"{name}_dim_{axis}" for axis in range(1, array.ndim)))[: array.ndim]
-    return tuple(
-        PurePosixPath(scales[0].name).name if len(scales) else f"{name}_dim_{axis}"
-        for axis, scales in enumerate(array.dims)
-    )
-
-
-def _attributes(array: h5py.Dataset) -> dict[str, Any]:
-    known = ("standard_name", "long_name", "units", "calendar", "axis", "positive", "bounds", "climatology")
-    describing = ("coordinates", "grid_mapping", "ancillary_variables")
-    return {name: _text(array.attrs[name]) for name in (*known, *describing) if name in array.attrs}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        value = value.ravel()[0] if value.size else ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -5,17 +5,22 @@ Extensions: storage 2.0, alternate-assets 1.2, datacube 2.3, and zarr 1.1 or fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from dask_regions.harvest.base import digest
 from dask_regions.harvest.coordinates import BoundingBox, Description
 from dask_regions.models import Dataset
 
-__all__ = ["NETCDF", "ZARR", "asset", "geometry", "item"]
+__all__ = ["NETCDF", "ZARR", "asset", "geometry", "item", "item_id"]
 
 #: Media types that readers of STAC look for.
 ZARR = "application/vnd+zarr"
 NETCDF = "application/netcdf"
+
+_ODD = re.compile(r"[^A-Za-z0-9_/-]")
 
 _EXTENSION = "https://stac-extensions.github.io/{}/schema.json"
 _ALWAYS = tuple(map(_EXTENSION.format, ("storage/v2.0.0", "alternate-assets/v1.2.0", "datacube/v2.3.0")))
@@ -38,7 +43,7 @@ def asset(dataset: Dataset, key: str, media_type: str, **fields: Any) -> dict[st
     """
     path = f"{dataset.fsx_path.rstrip('/')}/{key.removeprefix(dataset.prefix)}"
     fsx = {
-        "href": f"file://{path}",
+        "href": f"file://{quote(path)}",
         "alternate:name": f"FSx for Lustre in {dataset.region}",
         "storage:refs": [f"fsx-{dataset.region}"],
     }
@@ -51,6 +56,23 @@ def asset(dataset: Dataset, key: str, media_type: str, **fields: Any) -> dict[st
         "alternate": {"fsx": fsx},
         **fields,
     }
+
+
+def item_id(start: str, path: str) -> str:
+    """Return an id that no other path has: its parts joined by dots.
+
+    Where a part has a character besides letters, digits, ``-`` and ``_``, a digest of the path follows.
+
+    Examples
+    --------
+    >>> item_id("CMIP6", "CMIP/MOHC/tas/v1")
+    'CMIP6.CMIP.MOHC.tas.v1'
+    >>> item_id("sea", "level/2.5 km")
+    'sea.level.2_5_km-e0c4400fd0d4724b'
+    """
+    plain = _ODD.sub("_", path)
+    name = ".".join([start, *plain.split("/")])
+    return name if plain == path else f"{name}-{digest([path])}"
 
 
 def item(

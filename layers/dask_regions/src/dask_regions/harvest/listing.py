@@ -1,0 +1,129 @@
+"""Find stores and files in a bucket with few LIST requests.
+
+A page of a listing has up to 1000 keys, and a Zarr store is a key per chunk. Two ways avoid listing
+them: where the layout tells a store from its key, :func:`stores` lists flat and jumps over the rest of
+a store; where it does not, :func:`walk` looks at one level after the other and does not enter stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dask_regions.harvest.base import ObjectStore, Source, StoredObject, digest
+
+__all__ = ["CONSOLIDATED", "ROOTS", "VERSION_3", "files", "stores", "walk"]
+
+CONSOLIDATED, VERSION_3 = ".zmetadata", "zarr.json"
+#: Objects that make a prefix a Zarr store.
+ROOTS = frozenset({".zgroup", ".zarray", CONSOLIDATED, VERSION_3})
+# The last key before zarr.json: Zarr 3 keeps its document behind the chunks of most variables.
+_BEFORE_VERSION_3 = "zarr.jsom"
+
+
+def files(
+    objects: ObjectStore, prefix: str, fits: Callable[[str], object], after: str = "", last: str | None = None
+) -> Iterator[StoredObject]:
+    """Yield the objects below a prefix with ``after < key <= last`` whose key fits."""
+    more = True
+    while more:
+        page, more = objects.page(prefix, after)
+        for one in page:
+            if last is not None and one.key > last:
+                return
+            if fits(one.key):
+                yield one
+        after = page[-1].key if page else after
+        more = more and bool(page)
+
+
+@dataclass
+class _Store:
+    """A store on the way through a listing, and the objects that tell its state."""
+
+    key: str
+    consolidated: StoredObject | None = None
+    version_3: StoredObject | None = None
+
+    def see(self, one: StoredObject) -> None:
+        if one.key == self.key + CONSOLIDATED:
+            self.consolidated = one
+        elif one.key == self.key + VERSION_3:
+            self.version_3 = one
+
+    def source(self) -> Source:
+        told = self.consolidated or self.version_3
+        return Source(self.key, told.fingerprint if told else "no metadata")
+
+    def behind(self, key: str) -> str:
+        """Return where to list on after a page that ends with a key of this store."""
+        if key < self.key + CONSOLIDATED:
+            return key
+        if self.consolidated or self.version_3 or key >= self.key + _BEFORE_VERSION_3:
+            # '0' follows '/' in ASCII: the first key that is not below the store.
+            return self.key[:-1] + "0"
+        return self.key + _BEFORE_VERSION_3
+
+
+def stores(
+    objects: ObjectStore,
+    prefix: str,
+    store_of: Callable[[str], str],
+    after: str = "",
+    last: str | None = None,
+) -> Iterator[Source]:
+    """Yield the Zarr stores below a prefix with ``after < key <= last``, by a flat listing.
+
+    Parameters
+    ----------
+    store_of
+        Returns the key of the store that an object belongs to, ending with ``/``, or an empty text.
+    """
+    position, more, current = after, True, _Store("")
+    while more:
+        page, more = objects.page(prefix, position)
+        for one in page:
+            store = store_of(one.key)
+            if store != current.key:
+                if current.key > after:
+                    yield current.source()
+                current = _Store(store)
+            if last is not None and (store or one.key) > last:
+                return
+            current.see(one)
+        if not page:
+            break
+        position = current.behind(page[-1].key) if current.key else page[-1].key
+    if current.key > after:
+        yield current.source()
+
+
+def walk(objects: ObjectStore, prefix: str, after: str = "", last: str | None = None) -> Iterator[Source]:
+    """Yield the Zarr stores at or below a prefix with ``after < key <= last``, level by level.
+
+    A consolidated store of Zarr 2 costs one request. Any other costs one more for each of its arrays,
+    because its root does not change when an array grows.
+    """
+    if (last is not None and prefix > last) or (prefix and prefix[:-1] + "0" <= after):
+        return
+    children: list[str] = []
+    roots: dict[str, StoredObject] = {}
+    for prefixes, found in objects.level(prefix):
+        children += prefixes
+        roots |= {one.key[len(prefix) :]: one for one in found if one.key[len(prefix) :] in ROOTS}
+        if CONSOLIDATED in roots:
+            break
+    if not roots:
+        for child in children:
+            yield from walk(objects, child, after, last)
+    elif prefix > after:
+        yield Source(prefix, _state(objects, roots, children))
+
+
+def _state(objects: ObjectStore, roots: dict[str, StoredObject], children: list[str]) -> str:
+    if CONSOLIDATED in roots:
+        return roots[CONSOLIDATED].fingerprint
+    documents = sorted(roots.values(), key=lambda one: one.key)
+    for child in children:
+        documents += objects.page(child + (VERSION_3 if VERSION_3 in roots else ".z"))[0]
+    return digest(part for one in documents for part in (one.key, one.fingerprint))

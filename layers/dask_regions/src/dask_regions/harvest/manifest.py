@@ -1,0 +1,55 @@
+"""Read what a bucket holds from a list that its owner keeps, instead of listing it.
+
+The manifest of CMIP6 on AWS, ``pangeo-cmip6.csv``, has a row per store: its facets, its address (column
+``zstore``) and its version. https://pangeo-data.github.io/pangeo-cmip6-cloud
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from dask_regions.errors import NotFoundError
+from dask_regions.harvest.base import ObjectStore, Source, digest
+from dask_regions.models import Dataset
+
+__all__ = ["manifest_sources"]
+
+_ADDRESS = "zstore"
+_STORE = re.compile(r"(?:[^/]+/){8}v\d+/$")
+
+
+def manifest_sources(dataset: Dataset, objects: ObjectStore) -> list[Source]:
+    """Return the stores that a dataset's manifest names, in the order of their keys.
+
+    A row whose address does not end in the nine parts of a CMIP6 store is passed over. What comes before
+    them is replaced by the dataset's own prefix, so that a replica may keep a copy of the same manifest.
+    The fingerprint is the row's: a store that changes without it is not noticed.
+
+    Raises
+    ------
+    NotFoundError
+        Where the manifest cannot be read, or is none.
+    """
+    assert dataset.manifest is not None
+    text = io.TextIOWrapper(io.BytesIO(objects.read(dataset.manifest)), encoding="utf-8", newline="")
+    try:
+        rows = csv.reader(text)
+        address = next(rows, []).index(_ADDRESS)
+        found = {
+            dataset.prefix + store.group(): digest(row)
+            for row in rows
+            if len(row) > address and (store := _STORE.search(_path(row[address])))
+        }
+    except (ValueError, csv.Error) as error:  # no such column, or no text
+        raise NotFoundError(
+            f"s3://{dataset.bucket}/{dataset.manifest} is no manifest: it needs a CSV column {_ADDRESS!r}; "
+            f"correct 'manifest' of {dataset.id} in datasets.yaml, or remove it to list the bucket"
+        ) from error
+    return [Source(key, found[key]) for key in sorted(found)]
+
+
+def _path(address: str) -> str:
+    """Return the key in ``s3://bucket/key``, with ``/`` at its end."""
+    return address.partition("://")[2].partition("/")[2].rstrip("/") + "/"

@@ -1,0 +1,30 @@
+"""Publish what a sync did as CloudWatch metrics, through the function's log (embedded metric format)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from dask_regions.names import METRIC_NAMESPACE, REGION_DIMENSION, SYNC_METRICS
+
+__all__ = ["publish"]
+
+_UNITS = {"seconds": MetricUnit.Seconds, "dollars": MetricUnit.NoUnit}
+
+
+def publish(summary: Mapping[str, Any]) -> None:
+    """Write one line of metrics for each Region.
+
+    Parameters
+    ----------
+    summary
+        What :func:`dask_regions.sync.swapping.swap` returns.
+    """
+    for region, counts in summary["regions"].items():
+        metrics = EphemeralMetrics(namespace=METRIC_NAMESPACE)
+        metrics.add_dimension(REGION_DIMENSION, region)
+        for name, counted in SYNC_METRICS.items():
+            metrics.add_metric(name, _UNITS.get(counted, MetricUnit.Count), counts[counted])
+        metrics.flush_metrics()
