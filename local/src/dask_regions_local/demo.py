@@ -124,7 +124,7 @@ def _sync(system: LocalSystem) -> tuple[int, int]:
         *_, execution = follow(start(system.client_region), system.client_region, seconds=0.2)
     if execution.status != "SUCCEEDED":
         raise UnavailableError(
-            f"the sync ended as {execution.status} ({execution.error}: {execution.cause}); "
+            f"the sync ended as {execution.status} ({execution.error}: {(execution.cause or '')[:1000]}); "
             f"{system.directory / 'logs'} has the logs of its functions"
         )
     return before, _count(system)
@@ -200,7 +200,7 @@ def _report(console: Console, system: LocalSystem, comparison: Comparison, file:
         f"${moved.dollars:.7f}; moving the data to {home}: {size(total)}, about ${dollars(whole):.7f}",
         soft_wrap=True,
     )
-    console.print(f"  [dim]dollars are estimates from list prices of {PRICES_DATE}[/dim]")
+    console.print(f"  [dim]dollars are estimates at prices assumed on {PRICES_DATE}[/dim]")
     for note in moved.notes:
         console.print(f"  [dim]{escape(note)}[/dim]")
     console.print("\n[bold]Where to look[/bold]")

@@ -53,6 +53,8 @@ class LocalSystem:
         Root of the repository: templates, functions, layers and ``datasets.yaml``.
     parameters
         Template parameters by Region, then by name; they beat local mode's own.
+    opensearch_url
+        OpenSearch server that keeps the catalog, e.g. ``http://localhost:9200``; SQLite files by default.
     progress
         Told what happens, in a few words.
 
@@ -95,8 +97,10 @@ class LocalSystem:
         *,
         root: Path,
         parameters: Mapping[str, Mapping[str, str]] | None = None,
+        opensearch_url: str | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._opensearch_url = opensearch_url
         self.directory, self._root = directory.resolve(), root.resolve()
         self._parameters, self._progress = parameters or {}, progress
         self.datasets_file = self.directory / "datasets.yaml"
@@ -142,6 +146,7 @@ class LocalSystem:
         self._rewrites = {
             r"/opt/datasets\.yaml": str(self.datasets_file),
             r"/mnt/catalog": str(self.directory / "catalog"),
+            r"https://[\w-]+\.DomainEndpoint\.local": self._opensearch_url or "",
             r"scheduler\.[a-z0-9-]+\.internal:8786": f"127.0.0.1:{scheduler}",
             r"scheduler\.[a-z0-9-]+\.internal:8787": f"127.0.0.1:{dashboard}",
         }
@@ -191,7 +196,9 @@ class LocalSystem:
     def _deploy(self, deployment: Deployment) -> None:
         client = self._configuration.client_region
         buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.copies)
-        name, client_parameters = "dask-regions", {"DatasetBucketArns": buckets, "TargetDuration": "10"}
+        engine = "sqlite" if self._opensearch_url is None else "opensearch"
+        name = "dask-regions"
+        client_parameters = {"DatasetBucketArns": buckets, "TargetDuration": "10", "CatalogEngine": engine}
         deployment.deploy(
             name, client.name, self._root / "template.yaml", self._values(client, client_parameters)
         )
