@@ -7,20 +7,22 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import click
 
 from benchmarks.catalog import imports, opensearch, ours, peer
-from benchmarks.catalog.client import Client
+from benchmarks.catalog.client import Client, post
 from benchmarks.catalog.document import update
 from benchmarks.catalog.items import LARGEST, Archive, configure
 from benchmarks.catalog.measure import Handlers, Server, difference, latencies, loads, sqlite_pages
 from benchmarks.catalog.queries import QUERIES
-from benchmarks.catalog.report import Outcome, as_json, bars, tables
+from benchmarks.catalog.report import Outcome, as_json, bars, percentile_99, tables
 
 _PARTS = ("opensearch", "sqlite", "imports")
 
@@ -53,7 +55,9 @@ class _Order:
 @click.option("--loaded", is_flag=True, help="the server has the Items of an earlier run")
 @click.option("--output", type=click.Path(path_type=Path), default=ours.ROOT / ".cache/catalog/outcome.json")
 @click.option(
-    "--document", type=click.Path(path_type=Path, exists=True), help="gets the tables, e.g. docs/benchmarks.md"
+    "--document",
+    type=click.Path(path_type=Path, exists=True),
+    help="gets the tables, e.g. docs/benchmarks.md",
 )
 def main(
     parts: str, address: str | None, loaded: bool, output: Path, document: Path | None, **sizes: float
@@ -88,14 +92,15 @@ def _compare(
 ) -> None:
     """Load both, see whether they agree, and measure."""
     if not loaded:
-        with _timed(outcome, "loading ours"):
-            ours.load(opensearch.catalog_url(url), archive)
-        with _timed(outcome, "loading the peer"):
+        with _timed(outcome, "loading both"), ThreadPoolExecutor(1) as pool:
+            own = pool.submit(ours.load, opensearch.catalog_url(url), archive, parallel=True)
             peer.load(url, archive)
+            own.result()
         with _timed(outcome, "merging segments"):
             opensearch.settle(url)
     outcome.setting |= _setting(order, url)
     with _servers(order, url, datasets) as servers:
+        outcome.setting["answers"] = _sizes(servers)
         for query in QUERIES.values():
             _say(query.title)
             if how := difference(query, servers["ours"], servers["peer"]):
@@ -103,6 +108,7 @@ def _compare(
                 _say(f"  the answers differ: {how}")
             outcome.latencies[query.name] = latencies(query, servers, order.requests, rounds=5)
             outcome.loads[query.name] = loads(query, servers, order.connections, order.seconds)
+            _show(outcome, query.name)
 
 
 @contextmanager
@@ -122,6 +128,15 @@ def _sqlite(order: _Order, url: str, archive: Archive, datasets: Path, outcome: 
         outcome.sqlite = sqlite_pages(handler, order.sqlite_items, order.requests)
 
 
+def _sizes(servers: Mapping[str, Server]) -> str:
+    query = QUERIES["page 1"]
+    request = post(query.path, query.bodies(1)[0])
+    sizes = {name: len(json.dumps(servers[name].ask([request])[0])) for name in ("ours", "peer")}
+    return (
+        f"page 1 is {sizes['ours'] / 1e3:.0f} kB of JSON from ours, {sizes['peer'] / 1e3:.0f} from the peer"
+    )
+
+
 def _setting(order: _Order, url: str) -> dict[str, str]:
     return {
         "data": f"{order.items:,} Items in {opensearch.describe(url)}",
@@ -135,6 +150,15 @@ def _setting(order: _Order, url: str) -> dict[str, str]:
     }
 
 
+def _show(outcome: Outcome, name: str) -> None:
+    for server, seconds in outcome.latencies[name].items():
+        load = outcome.loads[name][server]
+        _say(
+            f"  {server:<8} {median(seconds) * 1e3:7.1f} ms, p99 {percentile_99(seconds) * 1e3:7.1f} ms, "
+            f"{load.rate:7.1f} answers/s, {load.failures} failures"
+        )
+
+
 @contextmanager
 def _timed(outcome: Outcome, what: str) -> Iterator[None]:
     _say(what)
@@ -144,7 +168,7 @@ def _timed(outcome: Outcome, what: str) -> Iterator[None]:
 
 
 def _say(words: str) -> None:
-    click.echo(words, err=True)
+    click.echo(f"{time.strftime('%H:%M:%S')} {words}", err=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from app import handler
+from app import handler  # type: ignore[import-not-found]  # of the function's folder
 
 
 def main() -> None:

@@ -56,5 +56,7 @@ def _setting(outcome: Outcome) -> str:
 
 def _notes(outcome: Outcome) -> str:
     notes = [f"- {query.title}: {query.note}." for query in QUERIES.values() if query.note]
-    notes += [f"- {QUERIES[name].title}: **answers differ**: {how}." for name, how in outcome.differing.items()]
+    notes += [
+        f"- {QUERIES[name].title}: **answers differ**: {how}." for name, how in outcome.differing.items()
+    ]
     return "\n".join([f"Each page has {LIMIT} Items.", *notes]) if outcome.latencies else ""

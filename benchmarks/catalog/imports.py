@@ -35,7 +35,8 @@ handler = Mangum(app)
 _SIGNED = """
 import app
 from dask_regions.aws.opensearch import signer
-signer("https://catalog.eu-west-2.es.amazonaws.com")("GET", "https://catalog.eu-west-2.es.amazonaws.com/", {}, b"")
+url = "https://catalog.eu-west-2.es.amazonaws.com"
+signer(url)("GET", url + "/", {}, b"")
 """
 #: Name to what it is.
 SUBJECTS = {

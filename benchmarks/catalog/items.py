@@ -213,7 +213,8 @@ class Archive:
         """Yield every Item as the catalog answers with it, Regions' copies merged."""
         for number in range(self.count):
             found = facets(number)
-            yield merge([_item(found, self._datasets[r, found.collection])[1] for r in regions(number)])
+            copies = [_item(found, self._datasets[r, found.collection])[1] for r in regions(number)]
+            yield copies[0] if len(copies) == 1 else merge(copies)
 
 
 def _item(found: Facets, dataset: Dataset) -> tuple[str, dict[str, Any]]:
@@ -224,8 +225,17 @@ def _item(found: Facets, dataset: Dataset) -> tuple[str, dict[str, Any]]:
         first_year = max(first_year, 1950)
     member, grid = f"r{found.member}i1p1f1", "gn"
     interval = (f"{first_year}-01-01T00:00:00Z", f"{last_year}-{last}T23:59:59Z")
-    path = f"{institution}/{found.source}/{found.experiment}/{member}/{found.table}/{found.variable}/{grid}/v20190815"
-    source = f"{dataset.prefix}{path}/"
+    parts = [
+        institution,
+        found.source,
+        found.experiment,
+        member,
+        found.table,
+        found.variable,
+        grid,
+        "v20190815",
+    ]
+    source = f"{dataset.prefix}{'/'.join(parts)}/"
     box = _box(found)
     description = Description(
         interval=interval,
@@ -249,7 +259,7 @@ def _item(found: Facets, dataset: Dataset) -> tuple[str, dict[str, Any]]:
     }
     fields = {"zarr:consolidated": True, "zarr:zarr_format": 2, "zarr:node_type": "group"}
     assets = {"zarr": asset(dataset, source, ZARR, **fields)}
-    item_id = ".".join(["CMIP6", found.activity, *path.split("/")])
+    item_id = ".".join(["CMIP6", found.activity, *parts])
     return source, item(dataset, item_id, description, interval, assets, properties)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +30,7 @@ _COMPARING, _WARMING, _TIMING, _LOADING = range(4)
 _STRIDE = 100
 
 
-class Server(Protocol):
+class Server(Hashable, Protocol):
     """What can be asked; used by one thread."""
 
     def ask(self, requests: Sequence[Request]) -> list[Any]:
@@ -85,7 +87,7 @@ def requests_of(query: Query, server: Server, count: int, seed: int = 0) -> list
     if query.depth == 1:
         return [post(query.path, body) for body in query.bodies(count, seed)]
     body = query.bodies(1)[0]
-    token = _token_after(server, query.path, body, (query.depth - 1) * LIMIT)
+    token = _token_after(server, query.path, json.dumps(body), (query.depth - 1) * LIMIT)
     requests = []
     for _ in range(count):
         requests.append(post(query.path, {**body, "token": token}))
@@ -93,12 +95,13 @@ def requests_of(query: Query, server: Server, count: int, seed: int = 0) -> list
     return requests
 
 
-def _token_after(server: Server, path: str, body: Mapping[str, Any], items: int) -> str:
-    """Return the token of the page that begins after so many Items."""
+@cache
+def _token_after(server: Server, path: str, body: str, items: int) -> str:
+    """Return the token of the page that begins after so many Items; it is walked to once."""
     token: str | None = None
     while items:
         step = min(items, _STRIDE)
-        request = {**body, "limit": step} if token is None else {**body, "limit": step, "token": token}
+        request = {**json.loads(body), "limit": step, **({} if token is None else {"token": token})}
         token, items = _next(server.ask([post(path, request)])[0]), items - step
     assert token is not None
     return token
@@ -110,7 +113,7 @@ def _next(document: Mapping[str, Any]) -> str:
         raise RuntimeError("there is no next page; run it with more Items")
     if "token" in link.get("body", {}):
         return str(link["body"]["token"])
-    return parse_qs(urlsplit(link["href"]).query)["token"][0]
+    return parse_qs(urlsplit(str(link["href"])).query)["token"][0]
 
 
 def difference(query: Query, ours: Server, peer: Server) -> str:
@@ -127,7 +130,9 @@ def difference(query: Query, ours: Server, peer: Server) -> str:
         ]
         return "" if begun[0] == begun[1] else f"ours begin {begun[0]}, the peer's {begun[1]}"
     for body in query.bodies(_COMPARED, _COMPARING):
-        ordered = body if query.path != "/search" else {**body, "sortby": [{"field": "id", "direction": "asc"}]}
+        ordered = (
+            body if query.path != "/search" else {**body, "sortby": [{"field": "id", "direction": "asc"}]}
+        )
         request = post(query.path, ordered)
         own, other = (answer_of(server.ask([request])[0]) for server in (ours, peer))
         if own != other:
@@ -135,9 +140,7 @@ def difference(query: Query, ours: Server, peer: Server) -> str:
     return ""
 
 
-def latencies(
-    query: Query, servers: Mapping[str, Server], count: int, rounds: int
-) -> dict[str, list[float]]:
+def latencies(query: Query, servers: Mapping[str, Server], count: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each answer by server; they take turns, in another order each round."""
     requests = {name: requests_of(query, server, count, _TIMING) for name, server in servers.items()}
     for server in servers.values():
@@ -151,9 +154,7 @@ def latencies(
     return found
 
 
-def loads(
-    query: Query, servers: Mapping[str, Server], connections: int, seconds: float
-) -> dict[str, Load]:
+def loads(query: Query, servers: Mapping[str, Server], connections: int, seconds: float) -> dict[str, Load]:
     """Return what came of many connections by server, in two turns each."""
     # Deep pages are found one by one: fewer of them.
     count = _UNDER_LOAD if query.depth == 1 else 50
@@ -181,7 +182,7 @@ def sqlite_pages(handler: Server, items: int, count: int) -> dict[str, list[floa
     found = {}
     for name, depth in depths.items():
         if 1 < depth <= items // _STRIDE:
-            token = _token_after(handler, "/search", body, (depth - 1) * _STRIDE)
+            token = _token_after(handler, "/search", json.dumps(body), (depth - 1) * _STRIDE)
             request = post("/search", {**body, "token": token})
         elif depth == 1:
             request = post("/search", body)

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +34,39 @@ __all__ = ["CODE", "ROOT", "Handler", "environment", "event_of", "layer", "load"
 
 ROOT = Path(__file__).parents[2]
 _REGION = "eu-west-2"
+_GENERATION = "20261121T000000Z-benchmark"
 CODE = ROOT / "functions" / "catalog"
 #: As template.yaml has it: seconds, and MB.
 _TIMEOUT, _MEMORY = 29.0, 1024
 
 
-def load(url: str, archive: Archive) -> None:
-    """Write all Items into a catalog, as a sync does, and show them to readers."""
-    generation = "20261121T000000Z-benchmark"
+def load(url: str, archive: Archive, *, parallel: bool = False) -> None:
+    """Write all Items into a catalog, as a sync does, and show them to readers.
+
+    Parameters
+    ----------
+    url, archive
+        Where, and what.
+    parallel
+        Write the Regions in processes of their own, as a sync's functions do.
+    """
     catalog = open_catalog(url)
-    catalog.begin(generation, REGIONS)
-    counts: dict[str, dict[str, int]] = {}
-    for region in REGIONS:
-        for collection in COLLECTIONS:
-            changes = (Put(source, "1", item) for source, item in archive.held(region, collection))
-            counts.setdefault(region, {})[collection] = catalog.write(generation, region, collection, changes)
-    outcomes = {region: Outcome(found) for region, found in counts.items()}
-    catalog.swap(generation, outcomes, {region: list(COLLECTIONS) for region in REGIONS})
+    catalog.begin(_GENERATION, REGIONS)
+    if parallel:
+        with ProcessPoolExecutor(len(REGIONS), mp_context=get_context("spawn")) as pool:
+            counts = list(pool.map(partial(_write, url, archive), REGIONS))
+    else:
+        counts = [_write(url, archive, region) for region in REGIONS]
+    outcomes = {region: Outcome(found) for region, found in zip(REGIONS, counts, strict=True)}
+    catalog.swap(_GENERATION, outcomes, {region: list(COLLECTIONS) for region in REGIONS})
+
+
+def _write(url: str, archive: Archive, region: str) -> dict[str, int]:
+    catalog, counts = open_catalog(url), {}
+    for collection in COLLECTIONS:
+        changes = (Put(source, "1", item) for source, item in archive.held(region, collection))
+        counts[collection] = catalog.write(_GENERATION, region, collection, changes)
+    return counts
 
 
 def layer() -> Path:

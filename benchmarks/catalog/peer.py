@@ -64,10 +64,20 @@ def install() -> Path:
     digest = hashlib.sha256(_REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
     directory = _ROOT / ".cache" / "catalog" / f"peer-{digest}"
     if not (directory / "complete").exists():
-        program = _uv()
-        subprocess.run([program, "venv", "--quiet", "--clear", "--python", sys.executable, directory], check=True)
-        command = [program, "pip", "install", "--quiet", "--compile-bytecode", "--requirement", _REQUIREMENTS]
-        subprocess.run([*command, "--python", directory / "bin" / "python"], check=True)
+        python = str(directory / "bin" / "python")
+        create = ["venv", "--quiet", "--clear", "--python", sys.executable, str(directory)]
+        fill = [
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+            "-r",
+            str(_REQUIREMENTS),
+        ]
+        for arguments in (create, fill):
+            subprocess.run([_uv(), *arguments], check=True)
         (directory / "complete").touch()
     return directory
 
@@ -75,7 +85,8 @@ def install() -> Path:
 def version() -> str:
     """Return the peer's version, as pinned."""
     lines = _REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    return next(line.partition("==")[2] for line in lines if line.startswith("stac-fastapi-opensearch=="))
+    pinned = next(line for line in lines if line.startswith("stac-fastapi-opensearch=="))
+    return pinned.partition("==")[2].split()[0]
 
 
 def _uv() -> str:
@@ -145,7 +156,7 @@ def serving(opensearch: str, workers: int, log: Path) -> Iterator[str]:
         Where it answers.
     """
     port = _free_port()
-    command = [install() / "bin" / "uvicorn", "stac_fastapi.opensearch.app:create_app", "--factory"]
+    command = [str(install() / "bin" / "uvicorn"), "stac_fastapi.opensearch.app:create_app", "--factory"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
     command += ["--log-level", "warning", "--no-access-log"]
     with log.open("ab") as output:

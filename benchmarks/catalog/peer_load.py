@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from stac_fastapi.opensearch.database_logic import (
+from stac_fastapi.opensearch.database_logic import (  # type: ignore[import-not-found]
     DatabaseLogic,
     create_collection_index,
     create_index_templates,
@@ -52,6 +52,7 @@ async def _create(database: DatabaseLogic, collections: list[Any]) -> None:
     await create_collection_index()
     for collection in collections:
         await database.create_collection(collection, refresh=True)
+    await database.client.close()
 
 
 if __name__ == "__main__":

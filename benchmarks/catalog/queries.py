@@ -21,7 +21,7 @@ Body = dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """What has to be the same from all servers: how many match, and which are the first or how they spread."""
+    """What has to be the same from all: how many match, and which are the first or how they spread."""
 
     matched: int | None
     first: tuple[Any, ...]
@@ -151,8 +151,8 @@ QUERIES = {
             "cql2",
             "CQL2: or, in, like, not, a timestamp, s_intersects",
             _mix,
-            note="no casei, arrays, temporal functions and arithmetic, which the peer lacks; its like ignores "
-            "case, so that only patterns are asked for where that makes no difference",
+            note="no casei, arrays and temporal functions, which the peer lacks; its like ignores case, so "
+            "that only patterns are asked for where that makes no difference",
         ),
         Query("page 1", "all Items, page 1", _everything),
         Query("page 1000", "all Items, page 1,000 and those after it", _everything, depth=1000),

@@ -119,7 +119,9 @@ def _latencies(latencies: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     rows = []
     for name, servers in latencies.items():
         ratios = [_ratios(servers.get("peer"), servers.get(own)) for own in ("ours", "handler")]
-        rows.append([QUERIES[name].title, *(_ms(servers.get(s)) for s in ("ours", "handler", "peer")), *ratios])
+        rows.append(
+            [QUERIES[name].title, *(_ms(servers.get(s)) for s in ("ours", "handler", "peer")), *ratios]
+        )
     return _table(head, rows)
 
 
@@ -129,7 +131,9 @@ def _loads(loads: Mapping[str, Mapping[str, Load]]) -> str:
     for name, servers in loads.items():
         ours, peer = servers.get("ours"), servers.get("peer")
         ratio = f"{ours.rate / peer.rate:.1f}" if ours and peer and peer.rate else ""
-        rows.append([QUERIES[name].title, *(_rate(servers.get(s)) for s in ("ours", "handler", "peer")), ratio])
+        rows.append(
+            [QUERIES[name].title, *(_rate(servers.get(s)) for s in ("ours", "handler", "peer")), ratio]
+        )
     return _table(head, rows)
 
 
