@@ -7,9 +7,11 @@ from typing import Any
 
 from dask_regions.catalog.store import Outcome, Put, Remove, Writer
 
-__all__ = ["put", "source_of", "sync", "write"]
+__all__ = ["make_item", "put", "source_of", "sync", "write"]
 
 Items = Sequence[Mapping[str, Any]]
+
+_GLOBE = {"type": "Polygon", "coordinates": [[[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]]}
 
 
 def source_of(item: Mapping[str, Any]) -> str:
@@ -51,3 +53,34 @@ def sync(
     if declared is None:
         declared = {region: ["cmip6", "era5"] for region in ("us-west-2", "us-east-1", *held)}
     return store.swap(generation, outcomes, declared)
+
+
+def make_item(item_id: str, region: str = "us-west-2", **changes: Any) -> dict[str, Any]:
+    """Return an Item of a Region, with changes of its members."""
+    properties = {
+        "datetime": None,
+        "start_datetime": "2000-01-01T00:00:00Z",
+        "end_datetime": "2009-12-31T23:59:59Z",
+        "regions": [region],
+        "variables": ["air_temperature"],
+        "storage:schemes": {f"s3-{region}": {"type": "aws-s3", "region": region}},
+        **changes.pop("properties", {}),
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": item_id,
+        "collection": "cmip6",
+        "geometry": _GLOBE,
+        "bbox": [-180.0, -90.0, 180.0, 90.0],
+        "links": [],
+        "assets": {
+            "data": {
+                "href": f"s3://bucket-{region}/{item_id}",
+                "storage:refs": [f"s3-{region}"],
+                "alternate": {"fsx": {"href": f"file:///fsx/{region}/{item_id}"}},
+            }
+        },
+        "properties": properties,
+        **changes,
+    }

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.catalog.queries import LIMIT, QUERIES
 from benchmarks.catalog.report import Outcome, tables
+from benchmarks.document import machine, replace
 
 __all__ = ["update"]
-
-_BEGIN, _END = "<!-- catalog: begin -->", "<!-- catalog: end -->"
 
 
 def update(document: Path, outcome: Outcome, command: str) -> None:
@@ -33,21 +28,8 @@ def update(document: Path, outcome: Outcome, command: str) -> None:
     ValueError
         Where the document lacks the comments.
     """
-    before, begin, rest = document.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{document} lacks {_BEGIN} or {_END}; add both where the outcome belongs")
-    parts = [_machine(command), _setting(outcome), tables(outcome), _notes(outcome)]
-    body = "\n\n".join(part for part in parts if part)
-    document.write_text(f"{before}{_BEGIN}\n{body}\n{_END}{after}", encoding="utf-8")
-
-
-def _machine(command: str) -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return (
-        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {memory:.0f} GB, Linux "
-        f"{platform.release()}, Python {platform.python_version()}, cql2 {version('cql2')}."
-    )
+    parts = [machine(command, "", "cql2"), _setting(outcome), tables(outcome), _notes(outcome)]
+    replace(document, "catalog", parts)
 
 
 def _setting(outcome: Outcome) -> str:

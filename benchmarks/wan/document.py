@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.document import machine, replace
 from benchmarks.wan.network import Link
 from benchmarks.wan.peers import PEERS
 from benchmarks.wan.report import Cell, bars, planned, table
@@ -16,7 +13,6 @@ from benchmarks.wan.workloads import WORKLOADS, Size
 
 __all__ = ["update"]
 
-_BEGIN, _END = "<!-- wan: begin -->", "<!-- wan: end -->"
 _PACKAGES = ("dask", "distributed", "xarray", "zarr", "flox", "numpy")
 
 
@@ -44,10 +40,6 @@ def update(
     ValueError
         Where the document lacks the comments.
     """
-    before, begin, rest = document.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{document} lacks {_BEGIN} or {_END}; add both where the outcome belongs")
     parts = [
         _setting(link, command),
         table(found, peers, size),
@@ -56,18 +48,12 @@ def update(
         _estimates(found),
         _minima(found, size),
     ]
-    body = "\n\n".join(part for part in parts if part)
-    document.write_text(f"{before}{_BEGIN}\n{body}\n{_END}{after}", encoding="utf-8")
+    replace(document, "wan", parts)
 
 
 def _setting(link: Link, command: str) -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return (
-        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: round trip {link.rtt:g} ms, {link.rate:g} Mbit/s from "
-        f"each Region; {os.cpu_count()} cores, {memory:.0f} GB, Linux {platform.release()}, Python "
-        f"{platform.python_version()}, {versions}."
-    )
+    setting = f"round trip {link.rtt:g} ms, {link.rate:g} Mbit/s from each Region; "
+    return machine(command, setting, *_PACKAGES)
 
 
 def _legend(peers: Sequence[str]) -> str:

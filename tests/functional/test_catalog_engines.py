@@ -12,40 +12,10 @@ from dask_regions.catalog.engines import Catalog, open_catalog
 from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.store import Bucket, Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
+from tests.syncing import make_item
 
 WEST, EAST = "us-west-2", "us-east-1"
 DECLARED = {WEST: ["cmip6", "Era5"], EAST: ["cmip6", "Era5"]}
-GLOBE = {"type": "Polygon", "coordinates": [[[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]]}
-
-
-def make_item(item_id: str, region: str = WEST, **changes: Any) -> dict[str, Any]:
-    properties = {
-        "datetime": None,
-        "start_datetime": "2000-01-01T00:00:00Z",
-        "end_datetime": "2009-12-31T23:59:59Z",
-        "regions": [region],
-        "variables": ["air_temperature"],
-        "storage:schemes": {f"s3-{region}": {"type": "aws-s3", "region": region}},
-        **changes.pop("properties", {}),
-    }
-    return {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "id": item_id,
-        "collection": "cmip6",
-        "geometry": GLOBE,
-        "bbox": [-180.0, -90.0, 180.0, 90.0],
-        "links": [],
-        "assets": {
-            "data": {
-                "href": f"s3://bucket-{region}/{item_id}",
-                "storage:refs": [f"s3-{region}"],
-                "alternate": {"fsx": {"href": f"file:///fsx/{region}/{item_id}"}},
-            }
-        },
-        "properties": properties,
-        **changes,
-    }
 
 
 def put(item: Mapping[str, Any], fingerprint: str = "1") -> Put:

@@ -18,6 +18,7 @@ from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.catalog.store import Bucket, Known, Outcome, Put, Remove
 from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
+from tests import syncing
 from tests.strategies import ITEMS, find, items, searches
 from tests.syncing import put, source_of, sync, write
 
@@ -30,33 +31,8 @@ def ring(west: float, south: float, east: float, north: float) -> list[list[list
 
 
 def make_item(item_id: str, region: str = WEST, **changes: Any) -> dict[str, Any]:
-    properties = {
-        "datetime": None,
-        "start_datetime": "2000-01-01T00:00:00Z",
-        "end_datetime": "2009-12-31T23:59:59Z",
-        "regions": [region],
-        "variables": ["air_temperature"],
-        "storage:schemes": {f"s3-{region}": {"type": "aws-s3", "region": region}},
-        **changes.pop("properties", {}),
-    }
-    return {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "id": item_id,
-        "collection": "cmip6",
-        "geometry": {"type": "Polygon", "coordinates": ring(-10.0, -10.0, 10.0, 10.0)},
-        "bbox": [-10.0, -10.0, 10.0, 10.0],
-        "links": [],
-        "assets": {
-            "data": {
-                "href": f"s3://bucket-{region}/{item_id}",
-                "storage:refs": [f"s3-{region}"],
-                "alternate": {"fsx": {"href": f"file:///fsx/{region}/{item_id}"}},
-            }
-        },
-        "properties": properties,
-        **changes,
-    }
+    box = {"geometry": {"type": "Polygon", "coordinates": ring(-10.0, -10.0, 10.0, 10.0)}}
+    return syncing.make_item(item_id, region, **{**box, "bbox": [-10.0, -10.0, 10.0, 10.0], **changes})
 
 
 @pytest.fixture

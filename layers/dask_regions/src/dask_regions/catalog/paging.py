@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
+
 from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.timestamps import parse_timestamp
@@ -89,10 +91,12 @@ def cut(items: Sequence[dict[str, Any]], characters: int | None = None) -> list[
     items
         Of a page.
     characters
-        How long their JSON is at most, all together, where that is known: short pages are then not measured.
+        How long their JSON is at most, all together, where that is known.
     """
     added = len(items) * _ADDED_CHARACTERS
-    if characters is not None and characters * _ESCAPED + added <= _PAGE_CHARACTERS:
+    if characters is None:
+        characters = len(to_json(items))  # in bytes, of which there are no fewer
+    if characters * _ESCAPED + added <= _PAGE_CHARACTERS:
         return list(items)
     size = 0
     for number, item in enumerate(items):

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
+from pydantic_core import from_json
 
 from dask_regions.errors import ConfigurationError, UnavailableError
 
@@ -118,7 +119,7 @@ class Client:
             raise UnavailableError(
                 f"OpenSearch does not let us in (it answers {status}); check the access policy of the domain"
             )
-        answer = json.loads(content) if content else {}
+        answer = from_json(content) if content else {}
         if status >= 300 and status not in accept:
             raise OpenSearchError(status, answer.get("error", answer))
         return answer

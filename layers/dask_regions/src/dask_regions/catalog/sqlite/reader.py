@@ -17,6 +17,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from pydantic_core import from_json
+
 from dask_regions.catalog import paging, stac
 from dask_regions.catalog.expression import SpatialOperator
 from dask_regions.catalog.geometry import Geometries
@@ -115,7 +117,7 @@ class Reader:
             "SELECT document FROM copy WHERE collection = ? AND id = ? ORDER BY region, source",
             (collection, item_id),
         )
-        items = [json.loads(document) for (document,) in copies]
+        items = [from_json(document) for (document,) in copies]
         return stac.merge(items) if items else None
 
     def aggregate(self, query: SearchQuery, names: Sequence[str]) -> tuple[int, dict[str, list[Bucket]]]:
@@ -199,7 +201,7 @@ class Reader:
             (json.dumps(numbers),),
         )
         copies = {
-            number: [json.loads(document) for _, document in group]
+            number: [from_json(document) for _, document in group]
             for number, group in groupby(rows, key=itemgetter(0))
         }
         items = [
