@@ -6,15 +6,19 @@ import fcntl
 import hashlib
 import json
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from dask_regions.catalog import opensearch, sqlite
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.catalog.queryables import QUERYABLES, Queryable
 from tests.catalog import ENGINES, ROOT, engine_url, fill, load_configuration, make_item, served
@@ -85,6 +89,15 @@ def items() -> Iterator[dict[str, Any]]:
         yield make_item(f"interval-{number}", "e1") | {"links": []}
 
 
+def _import_afresh(monkeypatch: pytest.MonkeyPatch, *packages: ModuleType) -> None:
+    """Have the engines read the queryables again, which they do when they are imported."""
+    for package in packages:
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+        for name in [name for name in sys.modules if name.startswith(package.__name__)]:
+            monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.mark.parametrize(
     "engine", [pytest.param("sqlite", marks=pytest.mark.xdist_group("clients")), ENGINES[1]]
 )
@@ -95,6 +108,7 @@ def test_the_validator_finds_no_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    _import_afresh(monkeypatch, opensearch, sqlite)
     # Its filters name these two, which a catalog has to refuse where it does not have them.
     monkeypatch.setitem(QUERYABLES, "eo:cloud_cover", Queryable("eo:cloud_cover", "integer", "Cloud cover"))
     monkeypatch.setitem(QUERYABLES, "mission", Queryable("mission", "string", "Mission"))

@@ -32,7 +32,8 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, "test")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-    with mock_aws():
+    # Other tests may have switched it on: an execution would end at once.
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": False}}):
         client = boto3.client("stepfunctions", region_name=REGION)
 
         def create(name: str) -> str:

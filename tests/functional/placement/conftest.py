@@ -34,7 +34,8 @@ class Cluster:
             scheduler += ["--preload", preload]
         self._start(scheduler, CLIENT)
         deadline = time.monotonic() + 300
-        while not self.file.exists():
+        # It is made empty, and written then.
+        while not (self.file.exists() and self.file.read_text()):
             assert self.processes[0].poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
