@@ -33,13 +33,11 @@ class Cluster:
         for preload in ("dask_regions.placement.preload", *map(str, preloads)):
             scheduler += ["--preload", preload]
         self._start(scheduler, CLIENT)
-        deadline = time.monotonic() + 300
-        # It is made empty, and written then.
-        while not (self.file.exists() and self.file.read_text()):
-            assert self.processes[0].poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
-        self.client = dask_regions.connect(_address(self.file))
+        try:
+            self.client = dask_regions.connect(self._address())
+        except BaseException:
+            self._stop()
+            raise
 
     def add_worker(self, region: str) -> subprocess.Popen[bytes]:
         worker = ["dask_worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny"]
@@ -68,8 +66,20 @@ class Cluster:
         self.processes.append(process)
         return process
 
+    def _address(self) -> str:
+        deadline = time.monotonic() + 300
+        # The file is made empty, and written then.
+        while not (self.file.exists() and (content := self.file.read_text())):
+            assert self.processes[0].poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+        return str(json.loads(content)["address"])
+
     def close(self) -> None:
         self.client.close()
+        self._stop()
+
+    def _stop(self) -> None:
         # One after the other: a worker that is told to stop while its scheduler stops may hang at exit.
         for process in reversed(self.processes):
             process.terminate()
@@ -79,10 +89,6 @@ class Cluster:
                 process.kill()
                 process.wait()
         self.processes.clear()
-
-
-def _address(file: Path) -> str:
-    return str(json.loads(file.read_text())["address"])
 
 
 @pytest.fixture(scope="session")
