@@ -1,0 +1,30 @@
+"""The local system with its catalog in a real OpenSearch server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pystac_client
+import pytest
+from operate import run_state_machine
+
+from dask_regions_local.data import ROOT, make
+from dask_regions_local.system import LocalSystem
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_sync_fills_opensearch_and_searches_are_answered_from_it(
+    tmp_path: Path, opensearch_url: str
+) -> None:
+    make(tmp_path)
+    with LocalSystem(tmp_path, root=ROOT, opensearch_url=opensearch_url) as system:
+        first, again = (run_state_machine(system, "SyncCatalogStateMachine", {}) for _ in range(2))
+        found = pystac_client.Client.open(system.api_url).search(filter="scenario = 'A1B'")
+        [item] = found.items()
+    assert item.properties["regions"] == ["us-west-2"]
+    assert [execution["status"] for execution in (first, again)] == ["SUCCEEDED", "SUCCEEDED"]
+    reports = [json.loads(execution["output"]) for execution in (first, again)]
+    assert [report["changed"] for report in reports] == [True, False]
+    assert not list((tmp_path / "catalog").iterdir())
