@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from dask_regions import catalog as catalog_package
 from dask_regions.catalog import opensearch, sqlite
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.catalog.queryables import QUERYABLES, Queryable
@@ -96,6 +97,8 @@ def _import_afresh(monkeypatch: pytest.MonkeyPatch, *packages: ModuleType) -> No
             import_module(module.name)
         for name in [name for name in sys.modules if name.startswith(package.__name__)]:
             monkeypatch.delitem(sys.modules, name)
+        # An import sets it, and this sets it back in the end.
+        monkeypatch.setattr(catalog_package, package.__name__.rpartition(".")[2], package)
 
 
 @pytest.mark.parametrize(
