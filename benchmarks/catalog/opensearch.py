@@ -22,7 +22,7 @@ def running(address: str | None) -> Iterator[str]:
         yield address.rstrip("/")
         return
     # The one of the tests, with memory for two million documents.
-    with opensearch.running(heap="2g") as url:
+    with opensearch.running(heap="5g") as url:
         yield url
 
 
