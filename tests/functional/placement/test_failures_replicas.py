@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,26 @@ def test_a_replica_that_differs_is_left_out_with_a_warning(unharmed: Any, data: 
     with pytest.warns(UserWarning, match=r"is no replica of .*: tas is .* there and .* here"):
         dataset = dask_regions.open_dataset(west_and_east(data, replica), unharmed.client)
     assert dataset.sizes["time"] == 80
+
+
+def test_opening_leaves_no_task_behind(
+    unharmed: Any, data: Any, replica: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it took long, too: the error of a wait that timed out refers to its futures."""
+    monkeypatch.setattr("dask_regions.client.open._PATIENCE", 0.01)
+
+    def tasks(dask_scheduler: Any) -> list[str]:
+        return list(dask_scheduler.tasks)
+
+    gc.disable()
+    try:
+        dask_regions.open_dataset(west_and_east(data, replica), unharmed.client)
+        deadline = time.monotonic() + 30
+        while left := unharmed.client.run_on_scheduler(tasks):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 def test_when_its_pool_is_killed_a_computation_continues_in_the_other_region(

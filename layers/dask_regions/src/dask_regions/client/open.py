@@ -129,11 +129,19 @@ def _open_there(
         for copies in chosen
         for source in copies
     }
-    _wait_for_copies(client, chosen, futures)
-    failed = {source: future.exception() for source, future in futures.items() if future.status == "error"}
-    # All at once: every request is a round trip.
-    found = client.gather({source: future for source, future in futures.items() if source not in failed})
-    return [_opened_copies(copies, found, failed) for copies in chosen]
+    try:
+        _wait_for_copies(client, chosen, futures)
+        failed = {
+            source: future.exception() for source, future in futures.items() if future.status == "error"
+        }
+        # All at once: every request is a round trip.
+        found = client.gather({source: future for source, future in futures.items() if source not in failed})
+        return [_opened_copies(copies, found, failed) for copies in chosen]
+    finally:
+        # By name: a TimeoutError's frames may hold them until the next garbage collection, and until
+        # then the scheduler would open them again whenever their worker is lost.
+        for future in futures.values():
+            future.release()
 
 
 def _wait_for_copies(
@@ -148,7 +156,8 @@ def _wait_for_copies(
             for copies in chosen:
                 lost = [source for source in copies if source.region not in alive]
                 for source in lost if len(lost) < len(copies) else ():
-                    futures.pop(source, None)  # no Future, no task
+                    if source in futures:
+                        futures.pop(source).release()  # no Future, no task
         else:
             return
 
