@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -44,12 +45,16 @@ class Route:
         """The route key as API Gateway writes it, e.g. ``GET /collections/{id}``."""
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        greedy = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", re.escape(self.path))
+        return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", greedy))
+
     def match(self, path: str) -> dict[str, str] | None:
         """Return the path parameters, or None where the path is another one."""
         if self.path == "$default":
             return {}
-        pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", re.escape(self.path))
-        found = re.fullmatch(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern), path)
+        found = self._pattern.fullmatch(path)
         return found and {name: unquote(value) for name, value in found.groupdict().items()}
 
     @property

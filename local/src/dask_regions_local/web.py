@@ -101,6 +101,7 @@ def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandl
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        wbufsize = -1  # headers and body leave together; `handle_one_request` flushes
 
         def answer(self) -> None:
             try:
