@@ -32,7 +32,7 @@ test-browser: .venv/all ## show the catalog in STAC Browser and Chromium (root; 
 	tools/install-chromium && tools/stac-browser/build .cache/stac-browser
 	BROWSER_REQUIRED=1 $(BIN)/pytest tests/functional/test_catalog_browser.py
 
-test-faults: .venv/all ## kill workers and pools during every workload (half an hour)
+test-faults: .venv/all ## kill workers and pools during every workload (ten minutes)
 	$(BIN)/pytest -m faults $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs

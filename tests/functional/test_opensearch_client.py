@@ -177,13 +177,14 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_does_not_answer_in_time_is_unavailable(server: Recorded) -> None:
+def test_a_server_that_does_not_answer_in_time_is_unavailable_and_not_asked_again(server: Recorded) -> None:
     server.free.clear()
     try:
         with pytest.raises(UnavailableError, match="does not answer"):
-            Client(server.url, seconds=0.05).request("GET", ["_search"])
+            Client(server.url, seconds=0.5).request("GET", ["_search"])
     finally:
         server.free.set()
+    assert len(server.requests) < 2
 
 
 def test_what_opensearch_refuses_is_our_mistake(server: Recorded) -> None:

@@ -37,7 +37,7 @@ def both(store: SqliteCatalog, name: str, value: Any) -> set[str]:
     """Return what a GET finds, having checked that a POST finds the same."""
     text = value if isinstance(value, str) else json.dumps(value)
     by_get = found(store, SearchQuery.from_parameters({name: text, "limit": "1000"}))
-    assert found(store, SearchQuery.from_body(json.dumps({name: value, "limit": 1000}))) == by_get
+    assert found(store, SearchQuery.from_values({name: value, "limit": 1000})) == by_get
     return by_get
 
 
@@ -108,15 +108,26 @@ def test_intersects_is_exact_where_a_box_is_not(store: SqliteCatalog) -> None:
     assert with_triangle <= both(store, "intersects", {"type": "Point", "coordinates": [1, 1, 500]})
 
 
-@pytest.mark.parametrize("longitude", [180, -180])
+@pytest.mark.parametrize(
+    "box",
+    ["170,0,-170,10", "180,0,-170,10", "170,0,-180,10", "180,0,-180,10", "170,5,-170,5", "180,5,-180,5"],
+)
 def test_both_sides_of_the_antimeridian_are_one_place_to_a_box_across_it(
-    store: SqliteCatalog, longitude: float
+    store: SqliteCatalog, box: str
 ) -> None:
     there = {item["id"] for item in ITEMS if (item["geometry"] or {}).get("coordinates") == [180, 5]}
     assert there
-    assert there <= found(store, SearchQuery(bbox=(170, 0, -170, 10), limit=1000))
-    beyond = {"type": "Polygon", "coordinates": [[[175, 0], [190, 0], [190, 10], [175, 10], [175, 0]]]}
-    assert there <= both(store, "intersects", beyond)
+    for parameters in ({"bbox": box}, {"filter": f"s_intersects(geometry, BBOX({box}))"}):
+        assert there <= found(store, SearchQuery.from_parameters({**parameters, "limit": "1000"}))
+
+
+@pytest.mark.parametrize(("west", "east"), [(175, 190), (-190, -175)])
+def test_a_polygon_beyond_the_antimeridian_goes_on_at_its_other_side(
+    store: SqliteCatalog, west: float, east: float
+) -> None:
+    ring = [[west, 0], [east, 0], [east, 10], [west, 10], [west, 0]]
+    there = {item["id"] for item in ITEMS if (item["geometry"] or {}).get("coordinates") == [180, 5]}
+    assert there <= both(store, "intersects", {"type": "Polygon", "coordinates": [ring]})
 
 
 @pytest.mark.parametrize(
@@ -159,6 +170,7 @@ def test_any_geometry_that_is_let_in_can_be_compared(operator: Any) -> None:
         {"type": "LineString", "coordinates": [[-540, 0], [540, 0]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [0, 0], [0, 0], [0, 0]]]},
         geometry.from_bbox(170, -1, -170, 1),
+        geometry.from_bbox(180, -1, -170, 1),
         geometry.from_bbox(0, 0, 0, 0),
         geometry.from_bbox(0, 0, 0, 1),
     ]
@@ -181,6 +193,10 @@ def test_many_boxes_are_compared_like_few() -> None:
     by_tree = set(geometry.select("s_intersects", asked, boxes))
     assert by_tree & some.keys() == set(geometry.select("s_intersects", asked, some))
     assert by_tree
+    # So are many boxes of a request, which are as many times the candidates.
+    row = [geometry.from_bbox(x / 50, 3, x / 50 + 0.01, 7)["coordinates"] for x in range(-500, 501)]
+    strip = geometry.parse({"type": "MultiPolygon", "coordinates": row}, "intersects")
+    assert set(geometry.select("s_intersects", strip, some)) == by_tree & some.keys()
 
 
 def test_free_text_finds_words_and_phrases(store: SqliteCatalog) -> None:
@@ -193,7 +209,7 @@ def test_free_text_finds_words_and_phrases(store: SqliteCatalog) -> None:
     assert both(store, "q", "temperature air") == with_title("surface temperature; air")
     assert found(
         store, SearchQuery.from_parameters({"q": "temperature air, amon ,", "limit": "1000"})
-    ) == found(store, SearchQuery.from_body('{"q": ["temperature air", "AMON"], "limit": 1000}'))
+    ) == found(store, SearchQuery.from_values({"q": ["temperature air", "AMON"], "limit": 1000}))
     # Words of two properties are no phrase: the title is followed by the next property's.
     assert both(store, "q", "temperature Amon") == set()
     assert both(store, "q", "OR") == set()
@@ -208,13 +224,13 @@ def test_text_without_a_word_is_refused(text: str) -> None:
 @pytest.mark.parametrize("value", [5, [5], {"a": 1}, [], [""]])
 def test_free_text_that_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(RequestError, match=r"^q: "):
-        SearchQuery.from_body(json.dumps({"q": value}))
+        SearchQuery.from_values({"q": value})
 
 
 def test_free_text_is_bounded() -> None:
-    for q in ([f"w{n}" for n in range(101)], ["a " * 501]):
+    for q in ([f"w{n}" for n in range(101)], ["a " * 501], ["a" * 10_001]):
         with pytest.raises(RequestError, match=r"^q: takes up to"):
-            SearchQuery.from_body(json.dumps({"q": q}))
+            SearchQuery.from_values({"q": q})
 
 
 def test_words_are_letters_and_digits_without_case_and_accents() -> None:
@@ -366,3 +382,15 @@ def test_an_escaped_text_is_a_pattern_of_itself_alone(text: str) -> None:
 def test_a_pattern_of_many_wildcards_takes_no_time() -> None:
     assert not regular_expression("%a" * 400 + "b").fullmatch("a" * 2000)
     assert regular_expression("%a" * 400).fullmatch("a" * 2000)
+
+
+@pytest.mark.parametrize("given", [{"filter-lang": "sql"}, {"filter-lang": "sql", "filter": "year = 1"}])
+def test_a_language_that_there_is_not_is_refused_without_a_filter_too(given: dict[str, str]) -> None:
+    for make in (SearchQuery.from_parameters, SearchQuery.from_values):
+        with pytest.raises(RequestError, match=r"^filter-lang: 'sql' is not supported"):
+            make(given)
+
+
+def test_a_limit_of_any_length_is_lowered() -> None:
+    for digits in (19, 4000):
+        assert SearchQuery.from_parameters({"limit": "9" * digits}).limit == 1000

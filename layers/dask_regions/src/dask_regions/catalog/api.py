@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+import orjson
 from pydantic_core import to_json
 
 from dask_regions.catalog import aggregation, collection_search, documents, openapi, stac
@@ -25,6 +26,8 @@ __all__ = ["Api", "create_app"]
 
 # Seconds that the state of the Regions may be old in an answer: it changes once a day.
 _FRESHNESS_SECONDS = 10.0
+# Of an error; a body that is repeated in it can be longer than what Lambda may answer with.
+_MAXIMUM_DESCRIPTION = 4_000
 _STATUS = {
     RequestError: HTTPStatus.BAD_REQUEST,
     NotFoundError: HTTPStatus.NOT_FOUND,
@@ -312,7 +315,7 @@ def _page(
     next_link: Callable[[str], dict[str, Any]],
 ) -> Response:
     if query.fields is not None:
-        found = [stac.select(document, query.fields) for document in found]
+        found = stac.select(found, query.fields)
     content = {
         name: found,
         "links": links if token is None else [*links, next_link(token)],
@@ -333,10 +336,18 @@ def _with(url: str, parameters: _Values) -> str:
 
 
 def _json(content: Mapping[str, Any], media_type: str = "application/json") -> Response:
-    # Three times as fast as json.dumps, which took half the time of a page.
-    return Response(to_json(content).decode(), media_type)
+    try:
+        # Ten times as fast as json.dumps, which took half the time of a page.
+        text = orjson.dumps(content)
+    except TypeError:  # a whole number of more than 64 bits
+        text = to_json(content)
+    return Response(text.decode(), media_type)
 
 
 def _error(status: HTTPStatus, description: str, headers: Mapping[str, str] | None = None) -> Response:
+    if len(description) > _MAXIMUM_DESCRIPTION:
+        # Its start names the parameter and its end the fix; what the caller sent is in between.
+        half = _MAXIMUM_DESCRIPTION // 2
+        description = f"{description[:half]} … {description[-half:]}"
     content = json.dumps({"code": status.phrase.replace(" ", ""), "description": description})
     return Response(content, status=int(status), headers=headers or {})

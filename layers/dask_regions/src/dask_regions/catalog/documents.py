@@ -20,7 +20,7 @@ _FEATURES = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf"
 _CQL2 = "http://www.opengis.net/spec/cql2/1.0/conf"
 _FILTER = "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf"
 
-#: What works, and no more: ``tests/unit/test_catalog_conformance.py`` asks for each of them.
+#: What works, and no more: ``tests/unit/test_catalog_openapi.py`` asks for each of them.
 CONFORMANCE = [
     *(f"{_STAC}/v1.0.0/{name}" for name in ("core", "collections", "ogcapi-features", "item-search")),
     *(

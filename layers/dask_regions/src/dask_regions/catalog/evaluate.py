@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from dask_regions.catalog import expression as ast
@@ -11,21 +10,6 @@ from dask_regions.catalog.indexing import Indexed, fold
 from dask_regions.catalog.patterns import regular_expression
 
 __all__ = ["evaluate"]
-
-_COMPARISONS: dict[ast.ComparisonOperator, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_ARRAYS: dict[ast.ArrayOperator, Callable[[set[str], set[str]], bool]] = {
-    "a_contains": set.issuperset,
-    "a_containedBy": set.issubset,
-    "a_overlaps": lambda one, other: not one.isdisjoint(other),
-    "a_equals": operator.eq,
-}
 
 
 def evaluate(condition: ast.Expression, subject: Indexed) -> bool | None:
@@ -58,13 +42,13 @@ def _of_values(condition: ast.Comparison | ast.In | ast.Like | ast.Array, subjec
         return None
     match condition:
         case ast.Comparison(comparison):
-            return _COMPARISONS[comparison](*values)
+            return ast.COMPARISONS[comparison](*values)
         case ast.In(_, literals):
             return values[0] in literals
         case ast.Like(_, pattern):
             return regular_expression(pattern).fullmatch(values[0]) is not None
         case ast.Array(relation, _, literals):
-            return _ARRAYS[relation](set(values[0]), set(literals))
+            return ast.ARRAYS[relation](set(values[0]), set(literals))
         case _:
             assert_never(condition)
 

@@ -7,13 +7,17 @@ unknown is not selected, negated or not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from dask_regions.catalog.queryables import Queryable
 
 __all__ = [
+    "ARRAYS",
+    "COMPARISONS",
     "Always",
     "And",
     "Array",
@@ -50,6 +54,22 @@ SpatialOperator = Literal[
     "s_touches",
     "s_within",
 ]
+
+#: What the operators mean: of two values, and of two arrays as sets.
+COMPARISONS: Mapping[ComparisonOperator, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+ARRAYS: Mapping[ArrayOperator, Callable[[AbstractSet[Any], AbstractSet[Any]], bool]] = {
+    "a_contains": operator.ge,
+    "a_containedBy": operator.le,
+    "a_overlaps": lambda one, other: not one.isdisjoint(other),
+    "a_equals": operator.eq,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import cql2
 
 from dask_regions.catalog import geometry
 from dask_regions.catalog.expression import (
+    COMPARISONS,
     Always,
     And,
     Array,
@@ -43,7 +45,7 @@ from dask_regions.catalog.queryables import GEOMETRY, find
 from dask_regions.catalog.temporal import TEMPORAL, temporal
 from dask_regions.errors import RequestError
 
-__all__ = ["CONFORMANCE", "parse"]
+__all__ = ["CONFORMANCE", "checked", "parse"]
 
 #: Conformance classes of CQL2 that are supported: the last part of their URI.
 CONFORMANCE = (
@@ -63,6 +65,8 @@ CONFORMANCE = (
 # The parser is recursive and native: without a bound, nesting can overflow the stack of the process.
 _MAXIMUM_TERMS = 500
 _MAXIMUM_DEPTH = 16
+# Each may double the time that the parser takes to find out that what is inside makes no sense.
+_MAXIMUM_PARENTHESES = 10
 # Values of one filter in JSON, enough for 500 comparisons (a bare true or false counts as two).
 _MAXIMUM_VALUES = 1600
 # OpenSearch refuses longer patterns.
@@ -79,6 +83,19 @@ _CONVERSE = {
     "s_contains": "s_within", "s_within": "s_contains",
     "a_contains": "a_containedBy", "a_containedBy": "a_contains",
 }  # fmt: skip
+
+
+def checked(language: Any) -> str:
+    """Return the language of a filter.
+
+    Raises
+    ------
+    RequestError
+        Naming ``filter-lang``.
+    """
+    if language not in ("cql2-text", "cql2-json"):
+        raise RequestError("filter-lang", f"{language!r} is not supported; use cql2-text or cql2-json")
+    return str(language)
 
 
 def parse(value: Any, language: str) -> Expression:
@@ -101,10 +118,8 @@ def parse(value: Any, language: str) -> Expression:
     >>> parse("1900 < year", "cql2-text").operator
     '<'
     """
-    if language not in ("cql2-text", "cql2-json"):
-        raise RequestError("filter-lang", f"{language!r} is not supported; use cql2-text or cql2-json")
     try:
-        if language == "cql2-text":
+        if checked(language) == "cql2-text":
             parsed = cql2.parse_text(_bounded(value))
         else:
             parsed = cql2.parse_json(json.dumps(_object(value)))
@@ -120,9 +135,15 @@ def _bounded(value: Any) -> str:
     if not isinstance(value, str):
         raise RequestError("filter", "must be text; set filter-lang to cql2-json for an object")
     # Both kinds at once: an apostrophe in a quoted name opens no literal.
-    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", value)
-    if len(re.findall(r"[\w.]+|[^\w\s,]", _COORDINATES.sub("()", unquoted))) > _MAXIMUM_TERMS:
+    unquoted = _COORDINATES.sub("()", re.sub(r"'[^']*'|\"[^\"]*\"", "", value))
+    if len(re.findall(r"[\w.]+|[^\w\s,]", unquoted)) > _MAXIMUM_TERMS:
         raise RequestError("filter", f"has more than {_MAXIMUM_TERMS} terms; make it shorter")
+    open_ones = accumulate(1 if character == "(" else -1 for character in unquoted if character in "()")
+    if max(open_ones, default=0) > _MAXIMUM_PARENTHESES:
+        raise RequestError(
+            "filter",
+            f"has more than {_MAXIMUM_PARENTHESES} nested parentheses; leave some out, or use cql2-json",
+        )
     return value
 
 
@@ -192,18 +213,8 @@ def _between(expression: Mapping[str, Any]) -> Expression:
 
 def _compared(operator: ComparisonOperator, left: Operand, right: Operand) -> Expression:
     if isinstance(left, Value) and isinstance(right, Value):
-        return Always(_HOLDS[operator](left.value, right.value))
+        return Always(COMPARISONS[operator](left.value, right.value))
     return Comparison(operator, left, right)
-
-
-_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda left, right: bool(left == right),
-    "<>": lambda left, right: bool(left != right),
-    "<": lambda left, right: bool(left < right),
-    "<=": lambda left, right: bool(left <= right),
-    ">": lambda left, right: bool(left > right),
-    ">=": lambda left, right: bool(left >= right),
-}
 
 
 def _in(expression: Mapping[str, Any]) -> Expression:

@@ -93,11 +93,13 @@ def from_bbox(west: float, south: float, east: float, north: float) -> dict[str,
     >>> from_bbox(0, 0, 0, 0)
     {'type': 'Point', 'coordinates': [0, 0]}
     """
+    if west > east:
+        halves = [from_bbox(west, south, 180.0, north), from_bbox(-180.0, south, east, north)]
+        if halves[0]["type"] != halves[1]["type"]:  # one of them has no width: it starts or ends there
+            return {"type": "GeometryCollection", "geometries": halves}
+        return {"type": f"Multi{halves[0]['type']}", "coordinates": [half["coordinates"] for half in halves]}
     if west == east and south == north:
         return {"type": "Point", "coordinates": [west, south]}
-    if west > east:
-        halves = [_ring(west, south, 180.0, north)], [_ring(-180.0, south, east, north)]
-        return {"type": "MultiPolygon", "coordinates": list(halves)}
     if west == east or south == north:
         return {"type": "LineString", "coordinates": [[west, south], [east, north]]}
     return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}
@@ -124,7 +126,9 @@ class Geometries:
     def select(self, operator: SpatialOperator, geometry: Mapping[str, Any]) -> list[str]:
         """Return the keys of the geometries for which ``operator(candidate, geometry)`` holds."""
         boxes = _boxes(geometry)
-        if operator == "s_intersects" and boxes is not None and len(self._keys) <= _MAXIMUM_BOXES:
+        # A box across the antimeridian is two. More would each be compared with every candidate.
+        few = len(boxes or ()) <= 2 and len(self._keys) <= _MAXIMUM_BOXES
+        if operator == "s_intersects" and boxes is not None and few:
             return self._among_boxes(boxes, geometry)
         if operator == "s_disjoint":
             touched = set(self.select("s_intersects", geometry))

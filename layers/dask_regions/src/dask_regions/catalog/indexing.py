@@ -73,7 +73,6 @@ def indexed(item: Mapping[str, Any]) -> Indexed:
     return Indexed(values, _box(item.get("bbox"), label), shape, _digest(shape), tuple(_words(item, values)))
 
 
-@lru_cache(maxsize=10_000)  # what Items say is mostly the same
 def tokens(text: str) -> tuple[str, ...]:
     """Return the words of a text: runs of letters and digits, without case and accents.
 
@@ -84,6 +83,10 @@ def tokens(text: str) -> tuple[str, ...]:
     """
     plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return tuple("".join(run).casefold() for word, run in groupby(plain, str.isalnum) if word)
+
+
+# What Items say is mostly the same. What callers search for is not kept: it may be anything.
+_tokens_of_items = lru_cache(maxsize=10_000)(tokens)
 
 
 def fold(text: str) -> str:
@@ -149,6 +152,6 @@ def _words(item: Mapping[str, Any], values: Mapping[str, Scalar | list[str]]) ->
         if queryable.kind in ("string", "strings"):
             texts += value if isinstance(value, list) else [value]
     for text in texts:
-        if isinstance(text, str) and (words := tokens(text)):
+        if isinstance(text, str) and (words := _tokens_of_items(text)):
             yield from words
             yield _GAP

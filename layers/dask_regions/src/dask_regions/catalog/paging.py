@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -18,7 +18,7 @@ __all__ = ["After", "cut", "decode", "encode", "renewed"]
 
 # Lambda answers with at most 6,291,556 bytes, in which a page is a JSON string: escaped.
 _PAGE_CHARACTERS = 5_500_000
-# What the API adds to an Item: links, and how fresh its Regions are.
+# What the API adds to an Item, besides its places: links, and how fresh its Regions are.
 _ADDED_CHARACTERS = 3_000
 # A character of JSON is at most this many in a JSON string of ASCII: \uXXXX.
 _ESCAPED = 6
@@ -100,10 +100,18 @@ def cut(items: Sequence[dict[str, Any]], characters: int | None = None) -> list[
         return list(items)
     size = 0
     for number, item in enumerate(items):
-        size += len(json.dumps(json.dumps(item))) + _ADDED_CHARACTERS
+        size += len(json.dumps(json.dumps([item, _places(item)]))) + _ADDED_CHARACTERS
         if number and size > _PAGE_CHARACTERS:
             return list(items[:number])
     return list(items)
+
+
+def _places(item: Mapping[str, Any]) -> list[str]:
+    """Return the places of an Item's Assets, which the API repeats by Region."""
+    assets = item.get("assets", {}).values()
+    return [
+        place.get("href", "") for asset in assets for place in (asset, *asset.get("alternate", {}).values())
+    ]
 
 
 def _fits(order: Order, value: Any) -> bool:

@@ -15,6 +15,7 @@ __all__ = ["bbox", "decode_body", "decode_json", "encodable", "fields", "phrases
 _MAXIMUM_NESTING = 60
 _MAXIMUM_PHRASES = 100
 _MAXIMUM_WORDS = 500
+_MAXIMUM_CHARACTERS = 10_000
 
 
 def bbox(value: Any, parameter: str = "bbox") -> tuple[float, float, float, float]:
@@ -76,6 +77,8 @@ def phrases(value: Any) -> tuple[tuple[str, ...], ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise RequestError("q", "must be a list of texts")
+    if sum(map(len, texts)) > _MAXIMUM_CHARACTERS:
+        raise RequestError("q", f"takes up to {_MAXIMUM_CHARACTERS} characters in all; give fewer words")
     found = tuple(dict.fromkeys(tokens(text) for text in texts if text.strip()))
     if not found or () in found:
         raise RequestError("q", "has a text without letters and digits; give words to search for")

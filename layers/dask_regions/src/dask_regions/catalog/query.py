@@ -141,8 +141,8 @@ class SearchQuery(BaseModel):
         language, crs = values.pop("filter-lang", None), values.pop("filter-crs", None)
         if crs not in (None, _CRS84):
             raise RequestError("filter-crs", f"only {_CRS84} is supported; leave it out")
+        language = cql2_filter.checked(language) if language is not None else "cql2-json"
         if values.get("filter") is not None:
-            language = "cql2-json" if language is None else language
             values["filter"] = cql2_filter.parse(values["filter"], language)
         if values.get("bbox") is not None and values.get("intersects") is not None:
             raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
@@ -247,7 +247,8 @@ class SearchQuery(BaseModel):
         }
         for name in {"collections", "ids", "bbox", "q"} & values.keys():
             values[name] = values[name].split(",")
-        if re.fullmatch(r"[+-]?\d{1,18}", values.get("limit", ""), re.ASCII):
+        # As many digits as Python reads.
+        if re.fullmatch(r"[+-]?\d{1,4000}", values.get("limit", ""), re.ASCII):
             values["limit"] = int(values["limit"])
         # A plus sign that was not escaped arrives as a space.
         if "datetime" in values:
@@ -261,11 +262,6 @@ class SearchQuery(BaseModel):
         if "filter" in values and values.setdefault("filter-lang", "cql2-text") == "cql2-json":
             values["filter"] = parameters.decode_json(values["filter"], "filter")
         return cls._validated(values)
-
-    @classmethod
-    def from_body(cls, body: str) -> SearchQuery:
-        """Make a query from the JSON body of a POST."""
-        return cls.from_values(parameters.decode_body(body))
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> SearchQuery:

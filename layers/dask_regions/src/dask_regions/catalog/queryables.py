@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dask_regions.errors import RequestError
 
-__all__ = ["BEGAN", "ENDED", "GEOMETRY", "QUERYABLES", "Kind", "Queryable", "find", "schema"]
+__all__ = ["BEGAN", "ENDED", "FACETS", "GEOMETRY", "QUERYABLES", "Kind", "Queryable", "find", "schema"]
 
 Kind = Literal["string", "timestamp", "strings", "integer"]
 
@@ -65,6 +65,12 @@ QUERYABLES: dict[str, Queryable] = {
         Queryable("cmip6:frequency", "string", "CMIP6 frequency, e.g. mon"),
     )
 }
+#: What few Items differ in: Collections sum up its values.
+FACETS = tuple(
+    queryable
+    for queryable in QUERYABLES.values()
+    if queryable.kind != "timestamp" and queryable.name not in ("id", "collection", "title")
+)
 #: Where an Item's instant or interval begins and ends: every Item has them, and no request can name them.
 BEGAN = Queryable("began", "timestamp", "Start of the interval, or the instant")
 ENDED = Queryable("ended", "timestamp", "End of the interval, or the instant")

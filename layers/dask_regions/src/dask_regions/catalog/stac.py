@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -29,25 +29,32 @@ def merge(copies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one Item for the copies of it that several Regions hold.
 
     The first copy's asset keeps its ``href``; those of the others become alternates, with the
-    Region in their key where the key is taken.
+    Region in their key where the key is taken. What is alike is shared with the copies, none of which is
+    changed: copying all of it would take longer than reading it.
 
     Parameters
     ----------
     copies
         Items of one Collection and id, in a fixed order.
     """
-    merged: dict[str, Any] = deepcopy(dict(copies[0]))
-    for copy in copies[1:]:
-        properties, others = merged["properties"], copy["properties"]
+    first, *rest = copies
+    properties = dict(first["properties"])
+    assets = {key: _own(asset) for key, asset in first.get("assets", {}).items()}
+    for copy in rest:
+        others = copy["properties"]
         regions: list[str] = others.get("regions", [])
         properties["regions"] = sorted({*properties.get("regions", []), *regions})
         schemes = {**others.get("storage:schemes", {}), **properties.get("storage:schemes", {})}
         if schemes:
             properties["storage:schemes"] = schemes
         for key, asset in copy.get("assets", {}).items():
-            mine = merged.setdefault("assets", {}).setdefault(key, deepcopy(asset))
-            _add_alternates(mine, asset, "-".join(regions))
-    return merged
+            _add_alternates(assets.setdefault(key, _own(asset)), asset, "-".join(regions))
+    return {**first, "properties": properties, "assets": assets}
+
+
+def _own(asset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an asset to which alternates can be added."""
+    return {**asset, "alternate": dict(asset["alternate"])} if "alternate" in asset else dict(asset)
 
 
 def _add_alternates(mine: dict[str, Any], asset: Mapping[str, Any], region: str) -> None:
@@ -57,7 +64,7 @@ def _add_alternates(mine: dict[str, Any], asset: Mapping[str, Any], region: str)
         offered["s3"] = {name: asset[name] for name in ("href", "storage:refs") if name in asset}
     for name, alternate in offered.items():
         if alternate not in alternates.values():
-            alternates[name if name not in alternates else f"{name}-{region}"] = deepcopy(alternate)
+            alternates[name if name not in alternates else f"{name}-{region}"] = alternate
     if not alternates:
         del mine["alternate"]
 
@@ -118,40 +125,51 @@ def _region(state: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"s3": [], "fsx": [], "synced": synced, "stale": bool(state and state["stale"])}
 
 
-def select(document: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
-    """Apply the fields extension to an Item or a Collection.
+def select(documents: Sequence[Mapping[str, Any]], fields: Fields) -> list[dict[str, Any]]:
+    """Apply the fields extension to Items, or to Collections.
 
     The most specific path decides, and an included one beats the same path excluded. What names the
     document stays. Where nothing is included, everything is; but where the request says so (``include`` is
     empty or null, or there is no ``exclude`` either), only what a valid document needs.
     """
-    default = _COLLECTION_NEEDS if document.get("type") == "Collection" else _ITEM_NEEDS
+    collections = any(document.get("type") == "Collection" for document in documents)
     everything = bool(fields.exclude) and "include" not in fields.model_fields_set
-    needed = () if everything or fields.include else default
-    paths = {_path(path): True for path in needed}
-    paths |= {_path(path): False for path in fields.exclude or ()}
-    paths |= {_path(path): True for path in (*(fields.include or ()), *_ALWAYS)}
-    return _selected(document, (), paths, everything)
+    needed = () if everything or fields.include else _COLLECTION_NEEDS if collections else _ITEM_NEEDS
+    chosen = _Chosen()
+    for paths, wanted in (
+        (needed, True),
+        (fields.exclude or (), False),
+        ((*(fields.include or ()), *_ALWAYS), True),
+    ):
+        for path in paths:
+            chosen.add(path.split("."), wanted)
+    return [_selected(document, chosen, everything) for document in documents]
 
 
-def _path(dotted: str) -> tuple[str, ...]:
-    return tuple(dotted.split("."))
+@dataclass(slots=True)
+class _Chosen:
+    """A tree of paths: a document is walked once, however many there are."""
+
+    wanted: bool | None = None
+    below: dict[str, _Chosen] = field(default_factory=dict)
+
+    def add(self, path: Sequence[str], wanted: bool) -> None:
+        node = self
+        for name in path:
+            node = node.below.setdefault(name, _Chosen())
+        node.wanted = wanted
 
 
-def _selected(
-    document: Mapping[str, Any], at: tuple[str, ...], paths: Mapping[tuple[str, ...], bool], wanted: bool
-) -> dict[str, Any]:
+def _selected(document: Mapping[str, Any], chosen: _Chosen, everything: bool) -> dict[str, Any]:
     selected = {}
     for name, value in document.items():
-        path = (*at, name)
-        of_name = paths.get(path, wanted)
-        if isinstance(value, dict) and any(
-            len(other) > len(path) and other[: len(path)] == path for other in paths
-        ):
-            below = _selected(value, path, paths, of_name)
-            if below or of_name:
+        of_name = chosen.below.get(name)
+        wanted = everything if of_name is None or of_name.wanted is None else of_name.wanted
+        if isinstance(value, dict) and of_name is not None and of_name.below:
+            below = _selected(value, of_name, wanted)
+            if below or wanted:
                 selected[name] = below
-        elif of_name:
+        elif wanted:
             selected[name] = value
     return selected
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dask_regions.catalog.query import SearchQuery
+from dask_regions.errors import RequestError, UnavailableError
 
-__all__ = ["Bucket", "Known", "Outcome", "Page", "Put", "Remove", "Store", "Writer"]
+__all__ = ["Bucket", "Known", "Outcome", "Page", "Put", "Remove", "Store", "Writer", "too_slow"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,24 @@ class Store(Protocol):
 
     def freshness(self) -> dict[str, dict[str, Any]]:
         """Return per Region ``synced`` (RFC 3339, or None), ``stale`` and ``error`` (of the last sync)."""
+
+
+def too_slow(query: SearchQuery, seconds: float) -> RequestError | UnavailableError:
+    """Return the error of a search that was stopped: it names the parameter that can make it cheaper.
+
+    Parameters
+    ----------
+    seconds
+        That it was given.
+    """
+    given = next(
+        (name for name in ("filter", "query", "q", "intersects") if getattr(query, name) is not None), None
+    )
+    if given is None:
+        return UnavailableError(f"the search took longer than {seconds:.0f} s and was stopped; try again")
+    return RequestError(
+        given, f"took longer than {seconds:.0f} s to search for, and was stopped; give it fewer conditions"
+    )
 
 
 @dataclass(frozen=True)

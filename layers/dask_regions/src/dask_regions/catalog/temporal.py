@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from dask_regions.catalog.expression import (
+    COMPARISONS,
     Always,
     And,
     Comparison,
@@ -100,11 +101,7 @@ def _rank(end: Value | float) -> tuple[float, str]:
 
 
 def _holds(operator: ComparisonOperator, left: tuple[float, str], right: tuple[float, str]) -> bool:
-    outcomes = {
-        "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right,
-        "=": left == right, "<>": left != right,
-    }  # fmt: skip
-    return outcomes[operator]
+    return COMPARISONS[operator](left, right)
 
 
 def _span(argument: Any) -> _Span:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
@@ -43,6 +43,20 @@ class OpenSearchError(Exception):
         self.status, self.kind = status, kind
 
 
+class _Retry(urllib3.Retry):
+    """Asks again, but not what was not answered in time.
+
+    OpenSearch goes on with it and would do it twice; and a function that waits twice is stopped by Lambda
+    before it can say what is wrong.
+    """
+
+    def increment(self, *arguments: Any, **named: Any) -> Self:
+        error = named.get("error")
+        if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+            raise error
+        return super().increment(*arguments, **named)
+
+
 class Client:
     """Requests to one OpenSearch endpoint; used from several threads at once.
 
@@ -70,8 +84,8 @@ class Client:
             self._base,
             maxsize=16,
             timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
-            # Every request may be repeated: documents have ids of ours, and changes name their version.
-            retries=urllib3.Retry(
+            # Requests may be repeated: documents have ids of ours, and changes name their version.
+            retries=_Retry(
                 _TRIES_AGAIN,
                 redirect=0,
                 status_forcelist=_BUSY,

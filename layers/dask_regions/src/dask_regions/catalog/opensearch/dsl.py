@@ -32,6 +32,7 @@ from dask_regions.catalog.expression import (
 )
 from dask_regions.catalog.opensearch import scripts
 from dask_regions.catalog.opensearch.fields import FOLDED, SIZES, field_of
+from dask_regions.catalog.patterns import characters
 from dask_regions.catalog.timestamps import microseconds
 from dask_regions.errors import RequestError
 
@@ -162,16 +163,10 @@ def _like(field: str, pattern: str) -> Query:
 
 def _parsed(pattern: str) -> list[int]:
     """Return a pattern's code points, with -1 for any characters and -2 for one."""
-    parts, escaped = list[int](), False
-    for character in pattern:
-        if escaped or character not in "\\%_":
-            parts.append(ord(character))
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        else:
-            parts.append(-1 if character == "%" else -2)
-    return parts
+    wildcards = {"%": -1, "_": -2}
+    return [
+        wildcards[character] if wildcard else ord(character) for character, wildcard in characters(pattern)
+    ]
 
 
 def _escaped(character: str) -> str:

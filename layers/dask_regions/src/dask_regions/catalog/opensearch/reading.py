@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from dask_regions.catalog.expression import Scalar
@@ -17,7 +18,7 @@ from dask_regions.catalog.opensearch.summary import summary_id
 from dask_regions.catalog.paging import After, cut, decode, encode, renewed
 from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.queryables import QUERYABLES, Kind
-from dask_regions.catalog.store import Bucket, Page
+from dask_regions.catalog.store import Bucket, Page, too_slow
 from dask_regions.catalog.timestamps import from_microseconds, microseconds
 from dask_regions.errors import UnavailableError
 
@@ -25,13 +26,22 @@ __all__ = ["Reading"]
 
 # A catalog that is swapped more often than this during one search is not well.
 _ATTEMPTS = 5
+# Less than the client and Lambda wait: nobody would get the answer, and the cluster would work on it still.
+_SEARCH_SECONDS = 15
 _BUCKETS = 10_000
 _COUNTS = 1000
+_CANCELLED = "task_cancelled_exception"
 # What OpenSearch sorts whole numbers by that are not there.
 _MISSING = {False: (1 << 63) - 1, True: -(1 << 63)}
 
+_HEADER = {"allow_partial_search_results": False, "cancel_after_time_interval": f"{_SEARCH_SECONDS}s"}
+
 #: The header and the body of a search in a request of several.
 _Search = tuple[list[str], dict[str, Any]]
+
+
+class _CancelledError(UnavailableError):
+    """OpenSearch has stopped a search that took too long."""
 
 
 class _Asked(NamedTuple):
@@ -52,7 +62,8 @@ class Reading:
     def search(self, query: SearchQuery) -> Page:
         """Return one page; see :class:`dask_regions.catalog.store.Store`."""
         after = decode(query)
-        asked = self._ask(lambda live: self._page(live, query, after))
+        with _stopped_in_time(query):
+            asked = self._ask(lambda live: self._page(live, query, after))
         if asked.generation is None:
             if after is not None:
                 raise renewed()
@@ -104,7 +115,8 @@ class Reading:
             }
             return live.live, [(indexes, body)] if indexes else []
 
-        answers = self._ask(searches).answers
+        with _stopped_in_time(query):
+            answers = self._ask(searches).answers
         if not answers:
             return 0, {name: [] for name in names}
         found = answers[0].get("aggregations", {})
@@ -146,7 +158,7 @@ class Reading:
             own = {"query": {"ids": {"values": [Control.LIVE]}}}
             lines: list[Mapping[str, Any]] = []
             for indexes, body in [([self._control.names.control], own), *wanted]:
-                lines += [{"index": indexes, "allow_partial_search_results": False}, body]
+                lines += [{"index": indexes, **_HEADER}, body]
             first, *answers = self._client.request("POST", ["_msearch"], lines)["responses"]
             before, live = live, _live_of(first)
             self._live = live
@@ -217,7 +229,17 @@ def _checked(answer: Any) -> dict[str, Any]:
         return dict(answer)
     if answer["status"] in (429, 502, 503, 504):
         raise UnavailableError(f"OpenSearch is too busy (it answers {answer['status']}); try again")
+    if _CANCELLED in str(answer["error"]):
+        raise _CancelledError(f"OpenSearch took longer than {_SEARCH_SECONDS} s; try again")
     raise OpenSearchError(answer["status"], answer["error"])
+
+
+@contextmanager
+def _stopped_in_time(query: SearchQuery) -> Iterator[None]:
+    try:
+        yield
+    except _CancelledError as error:
+        raise too_slow(query, _SEARCH_SECONDS) from error
 
 
 def _indexes(live: Live, generation: str | None, query: SearchQuery) -> list[str]:

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from hashlib import sha256
 from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
+from time import monotonic
 from typing import Any
 
 from pydantic_core import from_json
@@ -28,7 +32,8 @@ from dask_regions.catalog.sqlite.files import unusable
 from dask_regions.catalog.sqlite.order import SortKey, ranges, sort_keys
 from dask_regions.catalog.sqlite.schema import column, from_sql, open_reader, to_sql_value
 from dask_regions.catalog.sqlite.where import Sql, conjunction, where
-from dask_regions.catalog.store import Bucket, Page
+from dask_regions.catalog.store import Bucket, Page, too_slow
+from dask_regions.errors import UnavailableError
 
 __all__ = ["Reader"]
 
@@ -38,8 +43,26 @@ _KEPT = 1000
 _LISTED = 30
 # Items with a free text, from which on they are looked for among all in order.
 _MANY = 2_000
+# Less than Lambda waits for an answer; and other threads wait for their turn.
+_SEARCH_SECONDS = 15
+# Of SQLite's machine, between two looks at the clock: about a millisecond.
+_STEPS = 100_000
 # The plus sign keeps SQLite from starting with them and sorting.
 _IN_ORDER = "+number IN"
+
+
+class _StoppedError(UnavailableError):
+    """A search took too long."""
+
+
+class _Deadline:
+    """Apart from the reader, which its connection would keep alive."""
+
+    def __init__(self) -> None:
+        self.at = math.inf
+
+    def passed(self) -> bool:
+        return monotonic() > self.at
 
 
 class Reader:
@@ -57,20 +80,33 @@ class Reader:
         self._path, self._generation = path, generation
         self._connection = open_reader(path)
         self._lock = RLock()
+        self._deadline = _Deadline()
+        self._connection.set_progress_handler(self._deadline.passed, _STEPS)
         self._listed: dict[str, tuple[str, int]] = {}
         self._names = count()
-        self._answers: OrderedDict[Sql, list[Any]] = OrderedDict()
+        self._answers: OrderedDict[bytes, list[Any]] = OrderedDict()
         weakref.finalize(self, self._connection.close)
 
     def search(self, query: SearchQuery, after: paging.After | None) -> Page:
         """Return one page of the Items that a query asks for."""
-        with self._lock:  # all the while: another search may drop the list of Items with a free text
+        with self._turn(query):  # all the while: another search may drop the list of Items with a free text
             condition = where(query.condition, self)
             matched = self._count(condition)
             numbers = self._numbers(query, condition, after) if matched else []
         items = self._items(numbers[: query.limit])
         more = len(items) < len(numbers)
         return Page(items, self._token(query, numbers[len(items) - 1]) if more else None, matched)
+
+    @contextmanager
+    def _turn(self, query: SearchQuery) -> Iterator[None]:
+        with self._lock:
+            self._deadline.at = monotonic() + _SEARCH_SECONDS
+            try:
+                yield
+            except _StoppedError as error:
+                raise too_slow(query, _SEARCH_SECONDS) from error
+            finally:
+                self._deadline.at = math.inf
 
     def _numbers(self, query: SearchQuery, condition: Sql, after: paging.After | None) -> list[int]:
         """Return the numbers of the Items of a page, and of one more where there is one."""
@@ -122,7 +158,7 @@ class Reader:
 
     def aggregate(self, query: SearchQuery, names: Sequence[str]) -> tuple[int, dict[str, list[Bucket]]]:
         """Return how many Items match, and how often the values of queryables occur among them."""
-        with self._lock:
+        with self._turn(query):
             condition = where(query.condition, self)
             return self._count(condition), {name: self._buckets(name, condition) for name in names}
 
@@ -210,18 +246,23 @@ class Reader:
         return paging.cut(items, sum(len(document) for _, document in rows))
 
     def _kept(self, statement: Sql) -> list[Any]:
+        # Its values may be long lists, from the caller: they are not kept.
+        key = sha256(repr(statement).encode()).digest()
         with self._lock:
-            if statement in self._answers:
-                self._answers.move_to_end(statement)
+            if key in self._answers:
+                self._answers.move_to_end(key)
             else:
-                self._answers[statement] = self._rows(*statement)
+                self._answers[key] = self._rows(*statement)
                 if len(self._answers) > _KEPT:
                     self._answers.popitem(last=False)
-            return self._answers[statement]
+            return self._answers[key]
 
     def _rows(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             with self._lock:
                 return self._connection.execute(text, values).fetchall()
         except sqlite3.Error as error:
+            # Errors that are Python's own have no code.
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise _StoppedError(f"the catalog took longer than {_SEARCH_SECONDS} s; try again") from error
             raise unusable(self._path, error) from error

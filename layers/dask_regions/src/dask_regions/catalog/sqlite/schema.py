@@ -11,23 +11,17 @@ from typing import Any
 
 from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.indexing import Indexed, fold
-from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable
+from dask_regions.catalog.queryables import BEGAN, ENDED, FACETS, QUERYABLES, Queryable
 from dask_regions.catalog.sqlite.files import outdated, unusable
 from dask_regions.catalog.timestamps import from_microseconds, microseconds
 
 __all__ = [
-    "CASEI", "FACETS", "column", "create", "create_indexes", "from_sql", "item_row", "open_reader",
+    "CASEI", "column", "create", "create_indexes", "from_sql", "item_row", "open_reader",
     "to_sql_value", "upsert_item",
 ]  # fmt: skip
 
 #: Name of the SQL function that puts a text into lower case, as Python does; NULL stays NULL.
 CASEI = "casei"
-#: What few Items differ in: each has an index, and a dictionary of its values where they are few.
-FACETS = tuple(
-    queryable
-    for queryable in QUERYABLES.values()
-    if queryable.kind != "timestamp" and queryable.name not in ("id", "collection", "title")
-)
 # Columns that are no property: microseconds since 1970, degrees, and the number of the geometry.
 _OWN = ("began", "ended", "west", "south", "east", "north", "geometry")
 

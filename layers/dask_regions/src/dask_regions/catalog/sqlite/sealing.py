@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from dask_regions.catalog.queryables import FACETS
 from dask_regions.catalog.sqlite.building import counts
-from dask_regions.catalog.sqlite.schema import FACETS, column, create_indexes
+from dask_regions.catalog.sqlite.schema import column, create_indexes
 from dask_regions.catalog.timestamps import from_microseconds
 
 __all__ = ["seal"]

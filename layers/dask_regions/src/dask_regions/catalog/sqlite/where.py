@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from dask_regions.catalog.expression import (
+    ARRAYS,
     Always,
     And,
     Array,
@@ -27,7 +28,6 @@ from dask_regions.catalog.expression import (
     Operand,
     Or,
     Property,
-    Scalar,
     Spatial,
     SpatialOperator,
     Text,
@@ -153,16 +153,8 @@ def _test(expression: In | Like | Array) -> Callable[[str], bool]:
             regular = regular_expression(pattern)
             return lambda text: regular.fullmatch(fold(text) if folded else text) is not None
         case Array(operator, _, wanted):
-            holds = _SETS[operator]
+            holds = ARRAYS[operator]
             return lambda text: holds(set(json.loads(text)), set(wanted))
-
-
-_SETS: dict[str, Callable[[set[Scalar], set[Scalar]], bool]] = {
-    "a_contains": lambda held, wanted: held >= wanted,
-    "a_containedBy": lambda held, wanted: held <= wanted,
-    "a_overlaps": lambda held, wanted: not held.isdisjoint(wanted),
-    "a_equals": lambda held, wanted: held == wanted,
-}
 
 
 def _one_of(name: str, chosen: Sequence[Any], total: int) -> Sql:
