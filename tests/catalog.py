@@ -30,7 +30,8 @@ from dask_regions_local.web import Request, Server
 ROOT = Path(__file__).parents[1]
 #: Parameters of a fixture: the engines, those of OpenSearch in one process of pytest-xdist.
 ENGINES = ("sqlite", pytest.param("opensearch", marks=pytest.mark.xdist_group("opensearch")))
-GLOBE = {"type": "Polygon", "coordinates": [[[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]]}
+#: Ids of Items in their order; a URL has to quote the last.
+IDS = ("i00", "i01", "i02", "i03", "i04", "é ü+%/")
 DATASETS = """
 regions:
   - {name: eu-west-2, client: true, cidr: 10.0.0.0/16}
@@ -265,6 +266,11 @@ class Gateway:
         found = dict(response.headers)
         content = gzip.decompress(response.body) if found.get("content-encoding") == "gzip" else response.body
         return Answer(response.status, found, content.decode(), len(response.body))
+
+
+def gateway(store: Store, directory: Path) -> Gateway:
+    """Return the API of a store; its configuration is written to a file in `directory`."""
+    return Gateway(create_app(store, load_configuration(directory)).resolve)
 
 
 @contextmanager

@@ -55,12 +55,6 @@ class Recorder(SchedulerPlugin):
 
 
 @pytest.fixture
-async def scheduler() -> AsyncIterator[Scheduler]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        yield scheduler
-
-
-@pytest.fixture
 async def worker(scheduler: Scheduler) -> AsyncIterator[Worker]:
     async with Worker(scheduler.address, nthreads=1, resources={REGION: 1}, host="127.0.0.1") as worker:
         yield worker

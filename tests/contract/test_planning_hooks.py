@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,12 +30,6 @@ from dask_regions.placement.regroup import _COMBINE, _entries
 from dask_regions.placement.sizes import _FINALIZE, _intermediates, layer_blocks
 
 pytestmark = pytest.mark.xdist_group("placement")
-
-
-@pytest.fixture
-async def scheduler() -> AsyncIterator[Scheduler]:
-    async with Scheduler(port=0, dashboard_address=":0", host="127.0.0.1") as scheduler:
-        yield scheduler
 
 
 def materialised(*collections: Any) -> dict[Key, Any]:
