@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import cftime
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dask_regions.harvest import coordinates
 from dask_regions.harvest.coordinates import Description, Variable, bounding_box, describe, merge, rfc3339
 
 
@@ -157,6 +161,53 @@ def test_dimensions_have_the_shapes_of_the_datacube_extension() -> None:
         "plev": {"type": "spatial", "axis": "z", "extent": [500.0, 1000.0], "unit": "hPa"},
         "member": {"type": "index", "extent": [0, 4]},
     }
+
+
+@pytest.mark.parametrize(
+    ("levels", "dimension"),
+    [
+        ([np.nan, 2.0, np.inf], {"type": "lev", "extent": [2.0, 2.0], "unit": "m"}),
+        ([np.nan, np.nan, np.nan], {"type": "index", "extent": [0, 2]}),
+    ],
+)
+def test_an_extent_is_that_of_the_numbers_among_the_coordinates(
+    levels: list[float], dimension: dict[str, Any]
+) -> None:
+    deep = {"lev": (("lev",), levels, {"units": "m"}), "ta": (("lev",), np.zeros(3), {})}
+    assert describe(cube(**deep)).dimensions["lev"] == dimension
+
+
+class Meeting(FakeCube):
+    """A cube whose coordinates are read when two threads are at it, or after so many seconds."""
+
+    def __init__(self, both: threading.Barrier, seconds: float, **arrays: Any) -> None:
+        super().__init__(**arrays)
+        self._both, self._seconds = both, seconds
+        self.met = False
+
+    def values(self, name: str) -> NDArray[Any]:
+        if name == "lat":
+            with suppress(threading.BrokenBarrierError):
+                self._both.wait(self._seconds)
+                self.met = True
+        return super().values(name)
+
+
+@pytest.mark.parametrize(("grids", "seconds", "met"), [(1, 0.1, False), (2, 30.0, True)])
+def test_so_many_grids_are_looked_at_together_as_there_is_memory_for(
+    monkeypatch: pytest.MonkeyPatch, grids: int, seconds: float, met: bool
+) -> None:
+    monkeypatch.setattr(coordinates, "_ROOM", coordinates._Room(grids * 4 * 8))
+    grid: dict[str, Any] = {
+        "lat": (("j", "i"), [[0.0, 0.0], [10.0, 10.0]], {"units": "degrees_north"}),
+        "lon": (("j", "i"), [[20.0, 30.0], [20.0, 30.0]], {"units": "degrees_east"}),
+        "tos": (("j", "i"), np.zeros((2, 2)), {}),
+    }
+    both = threading.Barrier(2)
+    cubes = [Meeting(both, seconds, **grid) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert [found.bbox for found in pool.map(describe, cubes)] == [(20.0, 0.0, 30.0, 10.0)] * 2
+    assert [cube.met for cube in cubes] == [met] * 2
 
 
 def test_files_of_a_month_are_described_together() -> None:

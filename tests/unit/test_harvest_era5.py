@@ -231,6 +231,20 @@ def test_a_store_alone_is_a_month_too_and_a_damaged_one_is_left_out(
     assert reading.reasons[0].startswith("air_temperature.zarr: JSONDecodeError")
 
 
+def test_a_store_that_is_not_consolidated_is_read_again_when_an_array_has_changed(
+    twin: dict[str, bytes],
+) -> None:
+    store = "zarr/1860/01/data/air_temperature.zarr/"
+    plain = {key: body for key, body in twin.items() if key != store + ".zmetadata"}
+    grown = plain | {store + "time/.zarray": plain[store + "time/.zarray"] + b" "}
+    assert len(items(plain)) == 1
+    told = [
+        [source.fingerprint for source in Era5Harvester(DATASET, MemoryObjects(contents)).sources()]
+        for contents in (plain, dict(plain), grown)
+    ]
+    assert told[0] == told[1] != told[2]
+
+
 def test_nested_files_of_the_same_name_are_assets_of_their_own(sample: bytes) -> None:
     (item,) = items({KEY: sample, "1860/01/data/again/air_temperature.nc": sample})
     assert item["assets"].keys() == {"air_temperature", "again/air_temperature"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pystac
+import pytest
 
-from dask_regions.harvest.coordinates import Description
+from dask_regions.catalog.geometry import parse
+from dask_regions.harvest.coordinates import BoundingBox, Description
 from dask_regions.harvest.item import geometry, item
 from dask_regions.models import Dataset
 
@@ -28,6 +30,24 @@ def test_a_box_across_the_antimeridian_is_cut_there() -> None:
 
 def test_a_single_cell_is_a_point() -> None:
     assert geometry((5.0, 1.0, 5.0, 1.0)) == {"type": "Point", "coordinates": [5.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("box", "kind"),
+    [
+        ((5.0, -90.0, 5.0, 90.0), "LineString"),
+        ((-180.0, 20.0, 180.0, 20.0), "LineString"),
+        ((170.0, 20.0, -170.0, 20.0), "MultiLineString"),
+        ((170.0, 0.0, -170.0, 20.0), "MultiPolygon"),
+        ((-1.0, 0.0, 1.0, 20.0), "Polygon"),
+        ((5.0, 1.0, 5.0, 1.0), "Point"),
+    ],
+    ids=["a meridian, as of a zonal mean", "a parallel", "one across the antimeridian", "", "", ""],
+)
+def test_a_box_of_any_extent_is_a_geometry_that_the_catalog_takes(box: BoundingBox, kind: str) -> None:
+    shape = geometry(box)
+    assert shape["type"] == kind
+    assert parse(shape, "geometry")["type"] == kind
 
 
 def test_data_without_a_place_are_an_item_without_a_box() -> None:

@@ -147,7 +147,10 @@ def test_a_damaged_or_empty_store_is_reported(name: str, content: bytes, reason:
     assert reason in reading.reasons[0]
 
 
-def test_a_coordinate_that_would_not_fit_into_memory_is_not_read() -> None:
+@pytest.mark.parametrize(
+    ("size", "reason"), [(10**12, "too large"), (10**7, "10000 chunks: too many")], ids=["memory", "requests"]
+)
+def test_a_coordinate_that_would_take_too_much_is_not_read(size: int, reason: str) -> None:
     def array(size: int, units: str) -> dict[str, Any]:
         return {
             "tas/.zarray": {"shape": [size], "chunks": [1000], "dtype": "<f8", "zarr_format": 2},
@@ -167,9 +170,9 @@ def test_a_coordinate_that_would_not_fit_into_memory_is_not_read() -> None:
             "lon/.zattrs": {"_ARRAY_DIMENSIONS": ["lon"], "units": "degrees_east"},
         }
 
-    document = json.dumps({"metadata": array(10**12, "degrees_north")}).encode()
+    document = json.dumps({"metadata": array(size, "degrees_north")}).encode()
     (reading,) = harvest("zarr", {"data/a.zarr/.zmetadata": document})
-    assert "too large" in reading.reasons[0]
+    assert reason in reading.reasons[0]
 
 
 @pytest.mark.parametrize("key", ["data/a\nb.nc", "data/a\x00.nc", "data/\u202egnp.nc", "data/x\u2028y.nc"])
@@ -196,8 +199,42 @@ def test_a_key_with_any_printable_characters_is_an_item_that_opens_there() -> No
 
 def test_ids_of_different_paths_differ() -> None:
     paths = ["a/b", "a.b", "a_b", "a/b.zarr", "a b", "a%b", "a/_b"]
-    assert len({item_id("any", path) for path in paths}) == len(paths)
+    endings = ["", ".nc4", ".netcdf"]
+    assert len({item_id("any", path, ending) for path in paths for ending in endings}) == 21
     assert item_id("any", "a/b") == "any.a.b"
+
+
+def test_files_beside_a_store_are_found_without_listing_its_chunks() -> None:
+    chunks = {f"data/a.zarr/tas/{number}.0": b"" for number in range(100)}
+    contents = chunks | {
+        "data/a.zarr/inner.nc": b"",
+        "data/a.zarr0.nc": b"",
+        "data/b.nc": b"",
+        "data/a.nc": b"",
+    }
+    objects = MemoryObjects(contents, page_size=3)
+    found = [source.key for source in harvester("netcdf", objects).sources()]
+    assert found == ["data/a.nc", "data/a.zarr0.nc", "data/b.nc"]
+    assert len(objects.requests) == 2
+    below = harvester("netcdf", MemoryObjects(contents), "data/a.zarr/")
+    assert [source.key for source in below.sources()] == ["data/a.zarr/inner.nc"]
+
+
+def test_files_that_differ_in_their_ending_are_items_of_their_own() -> None:
+    contents = {f"data/a{ending}": sample() for ending in (".nc", ".nc4", ".netcdf")}
+    ids = [reading.item["id"] for reading in harvest("netcdf", contents) if reading.item]
+    assert len(set(ids)) == 3
+    assert ids[0] == "any.a"
+
+
+def test_stores_that_differ_in_their_ending_are_items_of_their_own(
+    stores: dict[Kind, dict[str, bytes]],
+) -> None:
+    places = ["data/a.zarr/", "data/a/"]
+    contents = {key: value for place in places for key, value in below(place, stores[2, True]).items()}
+    ids = [reading.item["id"] for reading in harvest("zarr", contents) if reading.item]
+    assert len(set(ids)) == 2
+    assert ids[0] == "any.a"
 
 
 def test_every_netcdf_file_below_the_prefix_is_an_item() -> None:
@@ -209,7 +246,10 @@ def test_every_netcdf_file_below_the_prefix_is_an_item() -> None:
         "other.nc": sample(),
     }
     readings = harvest("netcdf", contents)
-    assert [reading.item["id"] for reading in readings if reading.item] == ["any.a.tas_1860", "any.b"]
+    assert [reading.item["id"] for reading in readings if reading.item] == [
+        "any.a.tas_1860",
+        item_id("any", "b", ".nc4"),
+    ]
     (torn,) = [reading for reading in readings if not reading.item]
     assert torn.reasons[0].startswith("OSError")
     item = readings[0].item

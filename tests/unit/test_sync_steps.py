@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from dask_regions.aws.fsx import ImportTask, MetadataImport
-from dask_regions.aws.s3 import S3Bucket
 from dask_regions.aws.stepfunctions import Running
 from dask_regions.catalog.store import Outcome
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
@@ -72,7 +68,8 @@ class FakeCatalog(MemoryCatalog):
 
     def swap(self, generation: str, outcomes: Any, declared: Any) -> dict[str, Any]:
         self.outcomes, self.declared = dict(outcomes), dict(declared)
-        return {"generation": generation, "items": 3, "regions": {}, "changed": True, "failed": {}}
+        held = {"us-west-2": 3, "us-east-1": 7}
+        return {"generation": generation, "items": 10, "regions": held, "changed": True, "failed": {}}
 
 
 def plan(
@@ -179,6 +176,14 @@ def test_failures_reach_the_catalog_in_the_words_of_the_error() -> None:
     assert report["failed"] == {"us-east-1": "UnavailableError: bucket gone"}
 
 
+def test_a_region_that_failed_is_reported_with_the_items_that_it_keeps() -> None:
+    report, _, _ = swap(WEST, EAST_FAILED)
+    assert {name: region["items"] for name, region in report["regions"].items()} == {
+        "us-west-2": 3,
+        "us-east-1": 7,
+    }
+
+
 def test_a_timeout_has_no_message_in_json() -> None:
     report, _, _ = swap({"region": "us-east-1", "error": {"Error": "States.Timeout", "Cause": "after 930 s"}})
     assert report["failed"] == {"us-east-1": "States.Timeout: after 930 s"}
@@ -231,47 +236,6 @@ def test_a_sync_s_metrics_are_in_the_log_by_region(capsys: pytest.CaptureFixture
         assert {one["Name"] for one in metrics["Metrics"]} == SYNC_METRICS.keys()
     assert (lines[0]["SyncItemsAdded"], lines[0]["SyncFailed"]) == ([1], [0])
     assert lines[1]["SyncFailed"] == [1]
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    return S3Bucket("bucket", "us-west-2")
-
-
-@pytest.mark.parametrize("method", ["read", "page", "level", "write"])
-def test_a_lost_connection_does_not_pass_for_a_damaged_file(
-    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    def lost(**_: Any) -> None:
-        raise ReadTimeoutError(endpoint_url="https://s3")
-
-    client = SimpleNamespace(get_object=lost, list_objects_v2=lost, put_object=lost)
-    monkeypatch.setattr(bucket, "_client", client)
-    with pytest.raises(UnavailableError, match="s3://bucket/key"):
-        list(getattr(bucket, method)("key", *([b""] if method == "write" else [])))
-
-
-def test_a_level_of_many_pages_is_listed_to_its_end(
-    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[dict[str, str]] = []
-    pages: Iterator[dict[str, Any]] = iter(
-        [
-            {"CommonPrefixes": [{"Prefix": "a/"}], "IsTruncated": True, "NextContinuationToken": "more"},
-            {"Contents": [{"Key": "b", "Size": 1, "ETag": '"e"'}], "IsTruncated": False},
-        ]
-    )
-
-    def answer(**request: str) -> dict[str, Any]:
-        asked.append(request)
-        return next(pages)
-
-    monkeypatch.setattr(bucket, "_client", SimpleNamespace(list_objects_v2=answer))
-    (first, second) = bucket.level("")
-    assert (first, [one.fingerprint for one in second[1]]) == ((["a/"], []), ["e-1"])
-    assert asked[1]["ContinuationToken"] == "more"
 
 
 def check(monkeypatch: pytest.MonkeyPatch, lifecycle: str, elapsed: timedelta) -> dict[str, Any]:
@@ -359,6 +323,19 @@ def test_a_file_system_busy_with_an_export_is_named(fsx: tuple[MetadataImport, S
         imports.start("fs-01234567", ["s3://bucket/"], "g.us-west-2")
 
 
+def test_an_import_of_other_paths_is_not_taken_for_ours(fsx: tuple[MetadataImport, Stubber]) -> None:
+    imports, stubber = fsx
+    wide = task(IMPORT) | {"Paths": ["s3://bucket/a/", "s3://other/"]}
+    narrow = task(IMPORT) | {"Paths": ["s3://bucket/a/b/"]}
+    stubber.add_response("describe_data_repository_tasks", {"DataRepositoryTasks": [narrow, wide]})
+    assert imports.start("fs-01234567", ["s3://bucket/a/c/", "s3://other/"], "g").lifecycle == "EXECUTING"
+    for _ in range(2):
+        stubber.add_response("describe_data_repository_tasks", {"DataRepositoryTasks": [narrow]})
+        stubber.add_client_error("create_data_repository_task", "DataRepositoryTaskExecuting")
+    with pytest.raises(UnavailableError, match="an import of other paths than s3://bucket/a/; wait"):
+        imports.start("fs-01234567", ["s3://bucket/a/"], "g")
+
+
 def test_an_unknown_task_is_an_error_that_says_what_to_do(fsx: tuple[MetadataImport, Stubber]) -> None:
     imports, stubber = fsx
     stubber.add_client_error("describe_data_repository_tasks", "DataRepositoryTaskNotFound")
@@ -383,18 +360,11 @@ def test_every_step_is_retried_bounded_and_ends_in_a_failure_that_is_seen() -> N
         assert state["TimeoutSeconds"] > 0
         assert state["Catch"][0]["ErrorEquals"] == ["States.ALL"]
         retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
-        assert "ClientError" in retried, f"a throttled service fails {name}"
+        # Some services, such as SSM, have an error of their own for it.
+        assert {"ClientError", "ThrottlingException"} <= retried, f"a throttled service fails {name}"
         assert "SyncRunningError" not in retried
     assert {state["Catch"][0]["Next"] for state in inner.values() if "Catch" in state} == {"RegionFailed"}
     assert {state["Catch"][0]["Next"] for state in outer.values() if "Catch" in state} == {"SyncFailed"}
     assert outer["SyncFailed"]["Type"] == outer["SyncIncomplete"]["Type"] == "Fail"
     assert shard["ShardFailed"]["Type"] == "Fail"
     assert outer["IsComplete"]["Default"] == "SyncIncomplete"
-
-
-def test_functions_that_take_long_are_begun_again_after_they_died() -> None:
-    inner = json.loads(MACHINE.read_text())["States"]["SyncRegions"]["ItemProcessor"]["States"]
-    harvest = inner["HarvestShards"]["ItemProcessor"]["States"]["HarvestShard"]
-    for state in (harvest, inner["WriteItems"]):
-        retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
-        assert {"Sandbox.Timedout", "Lambda.Unknown", "States.Timeout"} <= retried

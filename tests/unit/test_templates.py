@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib.resources import files as resource_files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ WORKERS, SCHEDULER = TEMPLATES["regional_stack/workers.yaml"], TEMPLATES["region
 STATE_MACHINES = {
     path.name: json.loads(path.read_text()) for path in sorted((ROOT / "statemachines").glob("*.json"))
 }
+AUTHORIZATION = json.loads(
+    (resource_files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text()
+)
 SYSTEM = "dask-regions"
 #: One of these says what a number counts.
 UNITS = re.compile(
@@ -120,16 +124,40 @@ def test_no_statement_allows_every_action(template: str) -> None:
         action
         for statement in statements(TEMPLATES[template])
         if statement["Effect"] == "Allow"
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+        for action in actions(statement)
         if "*" in action
     ]
     assert wide == []
 
 
+def actions(statement: dict[str, Any]) -> list[str]:
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+
+
+def has_resources(action: str) -> bool:
+    """Return whether IAM checks an action on a resource, as AWS's service authorization reference says."""
+    service, name = action.lower().split(":")
+    return bool(AUTHORIZATION[service]["Actions"][name].get("Resources"))
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_a_statement_for_every_resource_has_a_condition(template: str) -> None:
+def test_a_statement_for_every_resource_has_a_condition_or_cannot_name_one(template: str) -> None:
     allowed = [statement for statement in statements(TEMPLATES[template]) if statement["Effect"] == "Allow"]
-    assert [s for s in allowed if s.get("Resource") == "*" and "Condition" not in s] == []
+    everything = [s for s in allowed if s.get("Resource") == "*" and "Condition" not in s]
+    assert [
+        action for statement in everything for action in actions(statement) if has_resources(action)
+    ] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_an_action_that_iam_checks_on_no_resource_is_not_denied_by_naming_one(template: str) -> None:
+    named = [
+        action
+        for statement in statements(TEMPLATES[template])
+        if statement["Effect"] == "Allow" and statement.get("Resource", "*") != "*"
+        for action in actions(statement)
+    ]
+    assert [action for action in named if not has_resources(action)] == []
 
 
 @pytest.mark.parametrize("outer", ["template.yaml", "regional_stack/template.yaml"])
@@ -311,48 +339,6 @@ def test_every_state_machine_file_is_deployed() -> None:
         for properties in resources("AWS::Serverless::StateMachine").values()
     }
     assert deployed == STATE_MACHINES.keys()
-
-
-def catches(states: dict[str, Any], inside_map: bool = False) -> Iterator[tuple[str, set[str]]]:
-    """Yield every Catch with the ways its path can end; ``RegionFailed`` ends it inside a Map."""
-    for name, state in states.items():
-        for catch in state.get("Catch", ()):
-            yield name, ends(states, catch["Next"], inside_map)
-        if "ItemProcessor" in state:
-            yield from catches(state["ItemProcessor"]["States"], inside_map=True)
-
-
-def ends(states: dict[str, Any], start: str, inside_map: bool) -> set[str]:
-    found, seen, waiting = set(), set(), [start]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        state = states[name]
-        if state["Type"] in ("Fail", "Succeed") or state.get("End"):
-            found.add("RegionFailed" if inside_map and name == "RegionFailed" else state["Type"])
-        choices = [choice["Next"] for choice in state.get("Choices", ())]
-        waiting += choices + [state[key] for key in ("Next", "Default") if key in state]
-    return found
-
-
-@pytest.mark.parametrize("machine", STATE_MACHINES)
-def test_every_error_path_ends_in_fail(machine: str) -> None:
-    found = list(catches(STATE_MACHINES[machine]["States"]))
-    assert found
-    assert [(name, way) for name, way in found if way not in ({"Fail"}, {"RegionFailed"})] == []
-
-
-@pytest.mark.parametrize("machine", STATE_MACHINES)
-def test_every_task_and_map_catches_its_errors(machine: str) -> None:
-    def uncaught(states: dict[str, Any]) -> Iterator[str]:
-        for name, state in states.items():
-            if state["Type"] in ("Task", "Map") and "Catch" not in state:
-                yield name
-            yield from uncaught(state.get("ItemProcessor", {}).get("States", {}))
-
-    assert list(uncaught(STATE_MACHINES[machine]["States"])) == []
 
 
 def test_images_are_built_with_the_uv_that_made_the_lock_file() -> None:

@@ -81,7 +81,7 @@ class MetadataImport:
         self._client: FSxClient = boto3.client("fsx", region_name=region)
 
     def start(self, file_system: str, paths: Sequence[str], token: str) -> ImportTask:
-        """Start an import, or take up the one that is under way.
+        """Start an import, or take up the one of these paths that is under way.
 
         Parameters
         ----------
@@ -95,9 +95,9 @@ class MetadataImport:
         Raises
         ------
         UnavailableError
-            Where the file system is busy with a task of another type.
+            Where the file system is busy with a task of another type, or an import of other paths.
         """
-        if running := self._running(file_system):
+        if running := self._running(file_system, paths):
             return running
         try:
             answer = self._client.create_data_repository_task(
@@ -108,11 +108,11 @@ class MetadataImport:
                 ClientRequestToken=hashlib.sha256(token.encode()).hexdigest()[:63],
             )
         except self._client.exceptions.DataRepositoryTaskExecuting as error:
-            if running := self._running(file_system):
+            if running := self._running(file_system, paths):
                 return running
             raise UnavailableError(
-                f"{file_system} in {self._region} runs a data repository task of another type; "
-                "wait until it is done and sync again"
+                f"{file_system} in {self._region} runs a data repository task of another type, or an import "
+                f"of other paths than {', '.join(paths)}; wait until it is done and sync again"
             ) from error
         return _task(answer["DataRepositoryTask"])
 
@@ -133,7 +133,7 @@ class MetadataImport:
                 return _task(task)
         raise NotFoundError(f"FSx in {self._region} knows no task {task_id}; sync again")
 
-    def _running(self, file_system: str) -> ImportTask | None:
+    def _running(self, file_system: str, paths: Sequence[str]) -> ImportTask | None:
         request: DescribeDataRepositoryTasksRequestTypeDef = {
             "Filters": [{"Name": "file-system-id", "Values": [file_system]}]
         }
@@ -141,11 +141,17 @@ class MetadataImport:
             answer = self._client.describe_data_repository_tasks(**request)
             for task in answer["DataRepositoryTasks"]:
                 ours = task["Type"] == _TYPE and task.get("FileSystemId") == file_system
-                if ours and task["Lifecycle"] in _UNFINISHED:
+                if ours and task["Lifecycle"] in _UNFINISHED and _covers(task, paths):
                     return _task(task)
             if not (following := answer.get("NextToken")):
                 return None
             request["NextToken"] = following
+
+
+def _covers(task: Any, paths: Sequence[str]) -> bool:
+    # Without paths a task imports all that is linked.
+    imported = tuple(task.get("Paths") or ("s3://",))
+    return all(path.startswith(imported) for path in paths)
 
 
 def _task(task: Any) -> ImportTask:

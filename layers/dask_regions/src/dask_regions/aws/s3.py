@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Bucket"]
 
-# S3 answers 403 for a key that is missing where the caller may not list the bucket.
-_UNREADABLE = {"NoSuchKey", "404", "AccessDenied", "403", "InvalidObjectState", "InvalidRange"}
+# S3 answers 403 for a key that is missing where the caller may not list the bucket, InvalidObjectState for an
+# archived object, and InvalidRequest for one whose encryption key only its owner has (SSE-C).
+_UNREADABLE = {
+    "NoSuchKey", "404", "AccessDenied", "403", "InvalidObjectState", "InvalidRange", "InvalidRequest",
+    "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
+}  # fmt: skip
 
 
 class S3Bucket:
@@ -53,6 +57,9 @@ class S3Bucket:
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects, up to 1000, whose key is beyond ``after``, and whether there are more."""
         answer = self._list(prefix, StartAfter=after)
+        # S3 may stop before it has found a key, e.g. among delete markers; there is no key to go on from.
+        while answer["IsTruncated"] and not answer.get("Contents"):
+            answer = self._list(prefix, ContinuationToken=answer["NextContinuationToken"])
         return _objects(answer), answer["IsTruncated"]
 
     def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:

@@ -43,7 +43,7 @@ HARVESTERS: Mapping[Layout, str] = {
 }
 
 # Part of every fingerprint. Raise it when harvesters make other Items of the same data: all are read again.
-_VERSION = 1
+_VERSION = 2
 
 # What broken metadata raise in json, zarr, numcodecs, h5py and cftime. Errors of the service itself
 # (throttling, a lost connection) are none of these: they fail the Region, which then keeps its old Items.
@@ -78,10 +78,17 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What becomes one Item: its key (of a file) or prefix (of a store), and what tells its state."""
+    """What becomes one Item: its key (of a file) or prefix (of a store), and what tells its state.
+
+    Attributes
+    ----------
+    consolidated
+        False of a store whose arrays may change without its fingerprint.
+    """
 
     key: str
     fingerprint: str
+    consolidated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +101,22 @@ class Reading:
         STAC Item, or None where there is nothing to show.
     reasons
         Why it, or some of its files, had to be left out.
+    again
+        Whether a reason may vanish without a sign in the listing: something is missing that may be on its
+        way, or may not be read yet.
     """
 
     item: dict[str, Any] | None
     reasons: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A store or file that could not be read, and why."""
+    """A store or file that could not be read, why, and whether to try again: see :class:`Reading`."""
 
     reason: str
+    again: bool = False
 
 
 class ObjectStore(Protocol):
@@ -170,7 +182,8 @@ class Harvester(ABC):
         try:
             return read()
         except _BROKEN as error:
-            return Unreadable(printable(f"{type(error).__name__}: {error}")[:_REASON_LENGTH])
+            reason = printable(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
+            return Unreadable(reason, again=isinstance(error, NotFoundError))
 
     def read_or_skip(self, key: str) -> Reading:
         """Return what :meth:`read` does; a source that cannot be read is a reading that says so."""
@@ -178,7 +191,9 @@ class Harvester(ABC):
             reason = "its key has characters that cannot be printed; copy it to another key"
             return Reading(None, (reason,))
         reading = self.attempt(lambda: self.read(key))
-        return Reading(None, (reading.reason,)) if isinstance(reading, Unreadable) else reading
+        if isinstance(reading, Unreadable):
+            return Reading(None, (reading.reason,), reading.again)
+        return reading
 
 
 def open_harvester(dataset: Dataset, objects: ObjectStore) -> Harvester:

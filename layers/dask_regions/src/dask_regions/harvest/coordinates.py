@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Condition
 from typing import Any, Protocol
 
 import cftime
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "BoundingBox",
     "Cube",
     "Description",
     "Variable",
@@ -36,8 +39,36 @@ _LONGITUDE_UNITS = {"degrees_east", "degree_east", "degrees_e", "degree_e", "deg
 _REAL_CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
 # A curvilinear global grid leaves slits; a data set that lacks less than this is global for a search.
 _SLIT_DEGREES = 5.0
-# Two-dimensional coordinates of a 1/12 degree ocean are 125 MB each; several are read at once.
+# Two-dimensional coordinates of a 1/12 degree ocean are 125 MB each.
 _LARGEST_COORDINATE = 128 << 20
+
+
+class _Room:
+    """Bytes of coordinates that all threads together look at; a thread waits until there is room for its own.
+
+    The box around a grid takes seven times as much memory as one of its coordinates, and what was fetched
+    twice as much: sixteen of the largest at once would be 18 GB.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+_ROOM = _Room(_LARGEST_COORDINATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +147,25 @@ def describe(cube: Cube) -> Description:
     if not data:
         raise ValueError("no data variables: nothing but coordinates was found")
     intervals = {name: _interval(cube, cube.variables[name]) for name in _times(cube.variables)}
-    return Description(
-        interval=_hull(intervals.values()),
-        bbox=_bbox(cube),
-        dimensions=_dimensions(cube, data, intervals),
-        variables={variable.name: _cube_variable(variable) for variable in data},
-        names=_names(data),
+    with _ROOM.taken(_largest(cube.variables.values())):
+        return Description(
+            interval=_hull(intervals.values()),
+            bbox=_bbox(cube),
+            dimensions=_dimensions(cube, data, intervals),
+            variables={variable.name: _cube_variable(variable) for variable in data},
+            names=_names(data),
+        )
+
+
+def _largest(variables: Iterable[Variable]) -> int:
+    """Return the bytes, as double precision, of the largest of the coordinates that are read as a whole."""
+    return max(
+        (
+            8 * math.prod(variable.shape)
+            for variable in variables
+            if variable.dimensions == (variable.name,) or _is_latitude(variable) or _is_longitude(variable)
+        ),
+        default=0,
     )
 
 
@@ -318,9 +362,10 @@ def _dimension(cube: Cube, name: str, size: int, intervals: Mapping[str, Interva
     if coordinate is None or coordinate.dimensions != (name,):
         return {"type": "index", "extent": [0, size - 1]}
     values = cube.values(name)
-    if values.dtype.kind not in "iuf":
+    known = values[np.isfinite(values)] if values.dtype.kind in "iuf" else values[:0]
+    if not known.size:
         return {"type": "index", "extent": [0, size - 1]}
-    extent = {"extent": [round(float(np.nanmin(values)), 6), round(float(np.nanmax(values)), 6)]}
+    extent = {"extent": [round(float(known.min()), 6), round(float(known.max()), 6)]}
     if _is_latitude(coordinate) or _is_longitude(coordinate):
         return {"type": "spatial", "axis": "y" if _is_latitude(coordinate) else "x", **extent}
     unit = {"unit": coordinate.text("units")} if coordinate.text("units") else {}

@@ -21,7 +21,7 @@ from dask_regions.harvest.base import Harvester, Reading, Source, StoredObject, 
 from dask_regions.harvest.coordinates import Description, describe, merge
 from dask_regions.harvest.files import describe_file
 from dask_regions.harvest.item import NETCDF, ZARR, asset, item
-from dask_regions.harvest.listing import files, stores
+from dask_regions.harvest.listing import files, state, stores
 from dask_regions.harvest.stores import ZarrCube
 
 __all__ = ["Era5Harvester", "period_interval"]
@@ -73,10 +73,10 @@ class Era5Harvester(Harvester):
         readers = dict(self._readers(month))
         read = {one: self.attempt(reader) for one, reader in readers.items()}
         good = {one: found for one, found in read.items() if isinstance(found, _Part)}
-        reasons = tuple(
-            f"{one}: {found.reason}" for one, found in read.items() if isinstance(found, Unreadable)
-        )
-        return Reading(self._item(month, good) if good else None, reasons)
+        bad = {one: found for one, found in read.items() if isinstance(found, Unreadable)}
+        reasons = tuple(f"{one}: {found.reason}" for one, found in bad.items())
+        again = any(found.again for found in bad.values())
+        return Reading(self._item(month, good) if good else None, reasons, again)
 
     @property
     def _twins(self) -> str:
@@ -104,7 +104,9 @@ class Era5Harvester(Harvester):
         beyond = root + (_BEYOND_YEARS if end is None else _behind(end))
         for one in stores(self.objects, root, store_of, root + first, beyond):
             path = one.key.removeprefix(root)
-            yield path[:8], "zarr/" + path, one.fingerprint
+            # A listing that jumps over chunks does not see the documents of arrays.
+            told = one.fingerprint if one.consolidated else state(self.objects, one.key)
+            yield path[:8], "zarr/" + path, told
 
     def _readers(self, month: str) -> Iterator[tuple[str, Callable[[], _Part]]]:
         """Yield the Asset's key and a function that reads it, of every file and store of a month."""

@@ -58,10 +58,19 @@ def asset(dataset: Dataset, key: str, media_type: str, **fields: Any) -> dict[st
     }
 
 
-def item_id(start: str, path: str) -> str:
+def item_id(start: str, path: str, ending: str = "") -> str:
     """Return an id that no other path has: its parts joined by dots.
 
     Where a part has a character besides letters, digits, ``-`` and ``_``, a digest of the path follows.
+
+    Parameters
+    ----------
+    start
+        The first part.
+    path
+        Below the dataset's prefix, without the ending that is usual in the layout.
+    ending
+        Another ending, or what stands for none: it tells ``a.nc4`` from ``a.nc``.
 
     Examples
     --------
@@ -72,7 +81,8 @@ def item_id(start: str, path: str) -> str:
     """
     plain = _ODD.sub("_", path)
     name = ".".join([start, *plain.split("/")])
-    return name if plain == path else f"{name}-{digest([path])}"
+    told = [path, ending] if ending else [path]
+    return name if plain == path and not ending else f"{name}-{digest(told)}"
 
 
 def item(
@@ -129,14 +139,22 @@ def item(
 
 
 def geometry(bbox: BoundingBox) -> dict[str, Any]:
-    """Return a box as GeoJSON; one that crosses the antimeridian is cut there (RFC 7946, 3.1.9)."""
+    """Return a box as GeoJSON; one that crosses the antimeridian is cut there (RFC 7946, 3.1.9).
+
+    A box without height or width, such as that of a zonal mean, is a line: as a polygon it is not valid.
+    """
     west, south, east, north = bbox
     if west == east and south == north:
         return {"type": "Point", "coordinates": [west, south]}
-    if west <= east:
-        return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}
-    halves = [[_ring(west, south, 180.0, north)], [_ring(-180.0, south, east, north)]]
-    return {"type": "MultiPolygon", "coordinates": halves}
+    boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+    parts: list[Any]
+    if west == east or south == north:
+        kind, parts = "LineString", [[[one[0], one[1]], [one[2], one[3]]] for one in boxes]
+    else:
+        kind, parts = "Polygon", [[_ring(*one)] for one in boxes]
+    if len(parts) == 1:
+        return {"type": kind, "coordinates": parts[0]}
+    return {"type": f"Multi{kind}", "coordinates": parts}
 
 
 def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from dask_regions.harvest.base import ObjectStore, Source, StoredObject, digest
 
-__all__ = ["CONSOLIDATED", "ROOTS", "VERSION_3", "files", "stores", "walk"]
+__all__ = ["CONSOLIDATED", "ROOTS", "VERSION_3", "files", "state", "stores", "walk"]
 
 CONSOLIDATED, VERSION_3 = ".zmetadata", "zarr.json"
 #: Objects that make a prefix a Zarr store.
 ROOTS = frozenset({".zgroup", ".zarray", CONSOLIDATED, VERSION_3})
+_IN_STORE = ".zarr/"
 # The last key before zarr.json: Zarr 3 keeps its document behind the chunks of most variables.
 _BEFORE_VERSION_3 = "zarr.jsom"
 
@@ -24,17 +25,26 @@ _BEFORE_VERSION_3 = "zarr.jsom"
 def files(
     objects: ObjectStore, prefix: str, fits: Callable[[str], object], after: str = "", last: str | None = None
 ) -> Iterator[StoredObject]:
-    """Yield the objects below a prefix with ``after < key <= last`` whose key fits."""
+    """Yield the objects below a prefix with ``after < key <= last`` whose key fits.
+
+    What lies in a Zarr store (``….zarr/``) is no file of its own: it is passed over, and not listed further.
+    """
     more = True
     while more:
         page, more = objects.page(prefix, after)
         for one in page:
             if last is not None and one.key > last:
                 return
-            if fits(one.key):
+            if _IN_STORE not in one.key[len(prefix) :] and fits(one.key):
                 yield one
-        after = page[-1].key if page else after
+        after = _behind_store(page[-1].key, len(prefix)) if page else after
         more = more and bool(page)
+
+
+def _behind_store(key: str, start: int) -> str:
+    """Return where to list on after a key: behind the store that it lies in, if it does."""
+    store = key.find(_IN_STORE, start)
+    return key if store < 0 else key[: store + len(_IN_STORE) - 1] + "0"
 
 
 @dataclass
@@ -53,7 +63,8 @@ class _Store:
 
     def source(self) -> Source:
         told = self.consolidated or self.version_3
-        return Source(self.key, told.fingerprint if told else "no metadata")
+        # Whether a document of Zarr 3 holds those of its arrays, a listing does not tell.
+        return Source(self.key, told.fingerprint if told else "no metadata", self.consolidated is not None)
 
     def behind(self, key: str) -> str:
         """Return where to list on after a page that ends with a key of this store."""
@@ -118,6 +129,11 @@ def walk(objects: ObjectStore, prefix: str, after: str = "", last: str | None = 
             yield from walk(objects, child, after, last)
     elif prefix > after:
         yield Source(prefix, _state(objects, roots, children))
+
+
+def state(objects: ObjectStore, store: str) -> str:
+    """Return what tells the state of a store that may not be consolidated: a request for each array."""
+    return next((one.fingerprint for one in walk(objects, store) if one.key == store), "no metadata")
 
 
 def _state(objects: ObjectStore, roots: dict[str, StoredObject], children: list[str]) -> str:

@@ -14,13 +14,15 @@ from dask_regions.harvest.listing import files
 
 __all__ = ["NetcdfHarvester"]
 
+_USUAL = ".nc"
 _FILE = re.compile(r"\.(nc|nc4|netcdf)$")
 
 
 class NetcdfHarvester(Harvester):
     """One Item per file: files that belong together are found together, and opened as one.
 
-    The id is the dataset's, and the path below its prefix without the ending.
+    The id is the dataset's, and the path below its prefix without the ending; where that is not ``.nc``, a
+    digest follows.
     """
 
     def cuts(self) -> list[str]:
@@ -38,8 +40,9 @@ class NetcdfHarvester(Harvester):
         if one is None:
             raise NotFoundError("it is gone since it was listed")
         description = describe_file(self.objects, one)
-        path = _FILE.sub("", key.removeprefix(self.dataset.prefix))
+        whole = key.removeprefix(self.dataset.prefix)
+        path = _FILE.sub("", whole)
         assets = {"netcdf": asset(self.dataset, key, NETCDF, **{"file:size": one.size})}
         properties = {"title": f"{self.dataset.title}, {path}"}
-        name = item_id(self.dataset.id, path)
+        name = item_id(self.dataset.id, path, "" if whole == path + _USUAL else whole.removeprefix(path))
         return Reading(item(self.dataset, name, description, require_time(description), assets, properties))

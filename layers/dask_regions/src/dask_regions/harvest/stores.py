@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -20,6 +21,9 @@ from dask_regions.harvest.coordinates import Variable, check_size
 from dask_regions.harvest.listing import CONSOLIDATED, VERSION_3
 
 __all__ = ["ZarrCube"]
+
+# A request each, one after the other: more would take the time of a whole shard.
+_MOST_CHUNKS = 2000
 
 _Document = Mapping[str, Any]
 #: Path of each metadata document in the store, e.g. ``tas/.zarray`` or ``tas/zarr.json``.
@@ -87,6 +91,8 @@ class ZarrCube:
         ]
         if ends and grid:
             grid = [sorted({grid[0][0], grid[0][-1]}), *grid[1:]]
+        if (count := math.prod(map(len, grid))) > _MOST_CHUNKS:
+            raise ValueError(f"coordinate {name} has {count} chunks: too many to read; rechunk it")
         for indexes in product(*grid):
             self._fetch(f"{name}/{array.metadata.encode_chunk_key(indexes)}")
         return array

@@ -12,11 +12,14 @@ from dask_regions.harvest.stores import ZarrCube
 
 __all__ = ["ZarrHarvester"]
 
+_USUAL = ".zarr"
+
 
 class ZarrHarvester(Harvester):
     """One Item per store; what lies inside a store is part of it.
 
-    The id is the dataset's, and the path below its prefix without ``.zarr``.
+    The id is the dataset's, and the path below its prefix without ``.zarr``; where that is missing, a digest
+    follows.
     """
 
     def cuts(self) -> list[str]:
@@ -31,8 +34,9 @@ class ZarrHarvester(Harvester):
         """Return the Item of a store."""
         cube = ZarrCube(self.objects, key)
         description = describe(cube)
-        path = key.removeprefix(self.dataset.prefix).strip("/").removesuffix(".zarr")
-        name = item_id(self.dataset.id, path) if path else self.dataset.id
+        whole = key.removeprefix(self.dataset.prefix).removesuffix("/")
+        path = whole.removesuffix(_USUAL)
+        name = item_id(self.dataset.id, path, "/" if whole == path else "") if path else self.dataset.id
         title = ", ".join(filter(None, (self.dataset.title, path)))
         assets = {"zarr": asset(self.dataset, key, ZARR, **cube.fields)}
         interval = require_time(description)

@@ -2,19 +2,22 @@
 
 It stops in good time before the function would be ended, and says where to go on. What an interrupted
 sync has read of the same range is taken from the staging bucket as long as the source's fingerprint has
-not changed since.
+not changed since. Where something was missing or forbidden, it is asked for again by every sync: that may
+change without a sign in the listing, e.g. while a store is being copied.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dask_regions.catalog.opensearch.fields import document_of
 from dask_regions.catalog.store import Known
-from dask_regions.errors import ConfigurationError, UnavailableError
+from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
 from dask_regions.harvest.base import (
     Harvester,
     ObjectStore,
@@ -36,7 +39,7 @@ __all__ = ["SECONDS_TO_FINISH", "SYNC_DEADLINE", "harvest_shard"]
 #: A Region that is not harvested so long after the sync began is given up, so that the others are shown.
 SYNC_DEADLINE = timedelta(hours=6)
 
-#: What a batch of reads and the last part may take, S3 at its slowest included.
+#: What a batch of reads and the last part take while S3 is slow. A function that needs more is called again.
 SECONDS_TO_FINISH = 120.0
 
 _THREADS = 16
@@ -45,8 +48,13 @@ _BATCH = 64
 # Changes in an object of the staging bucket: an ended function loses no more.
 _PART = 500
 _SKIPPED = 1000
-# Interrupted syncs that are looked at: each is read from its start.
-_ATTEMPTS = 6
+# Earlier syncs that are looked at: what each has staged is read from its start.
+_EARLIER_SYNCS = 6
+# Behind the fingerprint of a source that is to be read again although its listing has not changed.
+_AGAIN = "?"
+_REASON_LENGTH = 300
+# Of an Item's JSON: what is larger is no metadata of a dataset, and an answer of Lambda would not hold it.
+_LARGEST_ITEM = 1_000_000
 
 
 def harvest_shard(
@@ -115,6 +123,17 @@ class _Shard:
 
     def run(self, salted: str, seconds_left: Callable[[], float]) -> bool:
         """Harvest until the end or until time is short; return whether the end is reached."""
+        try:
+            done = self._harvest(salted, seconds_left)
+        except Exception:
+            # Mostly S3, which is too busy: what was read until then is taken up by the next try.
+            self._stage()
+            raise
+        self._stage()
+        self._staging.put_skipped(self._step, self.attempt, self._skipped)
+        return done
+
+    def _harvest(self, salted: str, seconds_left: Callable[[], float]) -> bool:
         with ThreadPoolExecutor(_THREADS) as pool:
             batch = list[Pair]()
             for pair in self._pairs(salted):
@@ -132,8 +151,6 @@ class _Shard:
             else:
                 done = True
             self._apply(batch, pool)
-        self._stage()
-        self._staging.put_skipped(self._step, self.attempt, self._skipped)
         return done
 
     def _pairs(self, salted: str) -> Iterator[Pair]:
@@ -165,12 +182,15 @@ class _Shard:
             self._earlier = _Earlier(self._staging, self._step)
         found = {pair.key: self._earlier.find(pair.listed) for pair in batch if pair.listed is not None}
         unread = [key for key, reading in found.items() if reading is None]
-        read = dict(zip(unread, pool.map(self._harvester.read_or_skip, unread), strict=True))
+        read = dict(zip(unread, pool.map(self._read, unread), strict=True))
         self._count(reused=len(found) - len(read))
         for pair in batch:
             self._note(pair, found.get(pair.key) or read.get(pair.key))
             if len(self._lines) == _PART:
                 self._stage()
+
+    def _read(self, key: str) -> Reading:
+        return _storable(self._harvester.read_or_skip(key), self._step.region)
 
     def _note(self, pair: Pair, reading: Reading | None) -> None:
         had = pair.known is not None and pair.known.item_id is not None
@@ -178,8 +198,13 @@ class _Shard:
             self._count(removed=int(had))
             self._lines.append({"source": pair.key})
             return
-        has = reading.item is not None
+        told = pair.listed.fingerprint + (_AGAIN if reading.again else "")
         reason = "; ".join(reading.reasons) or None
+        if pair.known is not None and (pair.known.fingerprint, pair.known.reason) == (told, reason):
+            # As before, after all: what could be read is the same, and so is the Item.
+            self._keep(pair)
+            return
+        has = reading.item is not None
         self._count(
             sources=1,
             items=int(has),
@@ -189,7 +214,6 @@ class _Shard:
         )
         if reason is not None:
             self._skip(pair.key, reason)
-        told = pair.listed.fingerprint
         self._lines.append({"source": pair.key, "fingerprint": told, "item": reading.item, "reason": reason})
 
     def _skip(self, key: str, reason: str) -> None:
@@ -212,7 +236,9 @@ class _Earlier:
 
     def __init__(self, staging: Staging, step: ShardStep) -> None:
         own = {attempt.name for attempt in step.attempts}
-        others = [one for one in staging.attempts(step) if one.name not in own][-_ATTEMPTS:]
+        others = [one for one in staging.attempts(step) if one.name not in own]
+        syncs = sorted({_sync(one) for one in others})[-_EARLIER_SYNCS:]
+        others = [one for one in others if _sync(one) in syncs]
         self._streams = [_read(staging, step, one) for one in others]
         self._heads: list[Any] = [next(stream, None) for stream in self._streams]
 
@@ -230,6 +256,35 @@ class _Earlier:
         return None
 
 
+def _sync(attempt: Attempt) -> str:
+    """Return the generation of the sync that an attempt belongs to."""
+    return attempt.name.rpartition("-")[0]
+
+
 def _read(staging: Staging, step: ShardStep, attempt: Attempt) -> Iterator[Any]:
     for number in range(attempt.parts):
-        yield from staging.part(step, attempt.name, number)
+        try:
+            yield from staging.part(step, attempt.name, number)
+        except NotFoundError:
+            # The bucket's objects expire one by one, the first parts first.
+            return
+
+
+def _storable(reading: Reading, region: str) -> Reading:
+    """Return a reading without an Item that the catalog would refuse, and with it all of its Region."""
+    refusal = None if reading.item is None else _refusal(reading.item, region)
+    if refusal is None:
+        return reading
+    reason = printable(f"the catalog cannot hold it: {refusal}")[:_REASON_LENGTH]
+    return Reading(None, (*reading.reasons, reason), reading.again)
+
+
+def _refusal(item: dict[str, Any], region: str) -> str | None:
+    """Return why an Item cannot be stored: metadata may hold NaN, half a character, or a name of 40 kB."""
+    try:
+        size = len(json.dumps(item, allow_nan=False, ensure_ascii=False).encode())
+        # OpenSearch is the stricter engine.
+        document_of({region: {"source": "", "item": item}})
+    except (TypeError, ValueError, RequestError) as error:
+        return str(error)
+    return f"it would have {size} bytes; shorten its attributes" if size > _LARGEST_ITEM else None

@@ -44,7 +44,8 @@ def swap(
     failed = {one.region: one.error.text() for one in request.regions if one.error is not None}
     for region, reason in failed.items():
         logger.warning("%s keeps its old Items: %s", region, reason)
-    regions = {one.region: _summary(one) for one in request.regions}
+    held = swapped["regions"]
+    regions = {one.region: _summary(one, held.get(one.region, 0)) for one in request.regions}
     summary = {
         "sync": request.generation,
         "generation": swapped["generation"],
@@ -63,10 +64,11 @@ def _outcome(one: Outcome) -> store.Outcome:
     return store.Outcome(one.items, one.error.text() if one.error is not None else None)
 
 
-def _summary(one: Outcome) -> dict[str, Any]:
+def _summary(one: Outcome, held: int) -> dict[str, Any]:
     return {
         **one.counts.model_dump(),
-        "items": sum(one.items.values()),
+        # Of a Region that failed, those that it keeps.
+        "items": held if one.error is not None else sum(one.items.values()),
         "collections": dict(one.items),
         "seconds": one.seconds,
         "dollars": dollars(one.counts),

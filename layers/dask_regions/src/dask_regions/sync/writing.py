@@ -20,6 +20,8 @@ __all__ = ["write_items"]
 _SECONDS_TO_FINISH = 120.0
 _SKIPPED = 1000
 _EXAMPLES = 5
+# They travel between states: five for each Region have to fit into 256 kB, and into a failure's 32 kB.
+_EXAMPLE_LENGTH = 500
 
 
 def write_items(
@@ -85,7 +87,7 @@ def _outcome(staged: Staging, metered: MeteredStaging, step: RegionShards) -> di
         "items": items,
         "counts": counts.model_dump(exclude_defaults=True),
         "seconds": round((datetime.now(UTC) - step.started).total_seconds(), 1),
-        "skipped": [f"{source}: {reason}" for source, reason in skipped[:_EXAMPLES]],
+        "skipped": [f"{source}: {reason}"[:_EXAMPLE_LENGTH] for source, reason in skipped[:_EXAMPLES]],
     }
 
 
