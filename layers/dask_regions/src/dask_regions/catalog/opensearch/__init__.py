@@ -34,7 +34,8 @@ class OpenSearchCatalog:
     sign
         Signs requests; see :func:`dask_regions.aws.opensearch.signer`.
     seconds
-        To wait for an answer of OpenSearch.
+        To wait for the answer to a search; six times as long for what a sync asks, whose functions are given
+        minutes.
     """
 
     def __init__(self, url: str, sign: Sign | None = None, seconds: float = 20.0) -> None:
@@ -44,9 +45,9 @@ class OpenSearchCatalog:
                 "the path of CATALOG_URL names the indexes; write it of small letters, digits and hyphens, "
                 "like https://search.example.com/staging"
             )
-        client = Client(url, sign, seconds)
+        client = Client(url, sign, 6 * seconds)
         self._control = Control(client, Names(f"{prefix[1]}-" if prefix[1] else ""))
-        self._reading = Reading(client, self._control)
+        self._reading = Reading(Client(url, sign, seconds), self._control.names)
         self._writing = Writing(client, self._control)
         self._swapping = Swapping(client, self._control, self._writing)
 

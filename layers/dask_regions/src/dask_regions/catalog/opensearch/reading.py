@@ -11,7 +11,7 @@ from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.geometry import Geometries
 from dask_regions.catalog.opensearch.bulk import Documents
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError
-from dask_regions.catalog.opensearch.control import Control, Live
+from dask_regions.catalog.opensearch.control import Control, Live, Names
 from dask_regions.catalog.opensearch.dsl import Query, to_query
 from dask_regions.catalog.opensearch.fields import field_of, identifier
 from dask_regions.catalog.opensearch.summary import summary_id
@@ -53,8 +53,8 @@ class _Asked(NamedTuple):
 class Reading:
     """Reads the live generation, or the one before it."""
 
-    def __init__(self, client: Client, control: Control) -> None:
-        self._client, self._control = client, control
+    def __init__(self, client: Client, names: Names) -> None:
+        self._client, self._names = client, names
         self._live = Live()
         self._geometries: dict[str, Geometries] = {}
         self._counts: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -132,7 +132,7 @@ class Reading:
         def searches(live: Live) -> tuple[str | None, list[_Search]]:
             ids = [summary_id(held.items) for held in live.held.values()]
             body = {"query": {"ids": {"values": ids}}, "size": len(ids)}
-            return live.live, [([self._control.names.control], body)] if ids else []
+            return live.live, [([self._names.control], body)] if ids else []
 
         answers = self._ask(searches).answers
         found = [hit["_source"]["content"] for hit in answers[0]["hits"]["hits"]] if answers else []
@@ -157,7 +157,7 @@ class Reading:
             generation, wanted = searches(live)
             own = {"query": {"ids": {"values": [Control.LIVE]}}}
             lines: list[Mapping[str, Any]] = []
-            for indexes, body in [([self._control.names.control], own), *wanted]:
+            for indexes, body in [([self._names.control], own), *wanted]:
                 lines += [{"index": indexes, **_HEADER}, body]
             first, *answers = self._client.request("POST", ["_msearch"], lines)["responses"]
             before, live = live, _live_of(first)
@@ -202,9 +202,7 @@ class Reading:
         """Return the geometries there are: all of the generation's, and perhaps older ones."""
         found = self._geometries.get(generation)
         if found is None:
-            scanned = Documents(self._client).scan(
-                self._control.names.geometries, {"match_all": {}}, "digest"
-            )
+            scanned = Documents(self._client).scan(self._names.geometries, {"match_all": {}}, "digest")
             found = Geometries({one["digest"]: one["geometry"] for one in scanned})
             kept = {name: held for name, held in self._geometries.items() if name in self._live.generations}
             self._geometries = {**kept, generation: found}
