@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dask_regions.catalog.store import Outcome, Put, Remove, Writer
+from dask_regions.catalog.engines import open_catalog
+from dask_regions.catalog.opensearch import OpenSearchCatalog
+from dask_regions.catalog.query import SearchQuery
+from dask_regions.catalog.store import Outcome, Put, Remove, Store, Writer
 
-__all__ = ["make_item", "put", "source_of", "sync", "write"]
+__all__ = ["ids", "left_behind", "make_item", "put", "seen", "source_of", "sync", "write"]
 
 Items = Sequence[Mapping[str, Any]]
 
@@ -53,6 +58,43 @@ def sync(
     if declared is None:
         declared = {region: ["cmip6", "era5"] for region in ("us-west-2", "us-east-1", *held)}
     return store.swap(generation, outcomes, declared)
+
+
+def ids(store: Store, **parameters: Any) -> list[str]:
+    """Return the ids of the Items that a search finds, in its order."""
+    query = SearchQuery.model_validate({"limit": 1000, **parameters})
+    return [item["id"] for item in store.search(query).items]
+
+
+def seen(url: str) -> dict[str, Any]:
+    """Return all that a reader sees who comes anew."""
+    reader = open_catalog(url)
+    return {
+        "items": reader.search(SearchQuery(limit=1000)).items,
+        # It says in which generation the search goes on.
+        "token": reader.search(SearchQuery(limit=1)).token,
+        "freshness": reader.freshness(),
+        "collections": reader.collections(),
+    }
+
+
+def left_behind(url: str) -> set[str]:
+    """Return the indexes or files that neither the live generation uses nor the one before it."""
+    if url.startswith("sqlite:///"):
+        pointer = Path(url.removeprefix("sqlite:///"))
+        content = json.loads(pointer.read_text())
+        kept = {f"{pointer.stem}-{content[name]}{pointer.suffix}" for name in ("live", "previous")}
+        return {file.name for file in pointer.parent.glob(f"{pointer.stem}-*")} - kept
+    control = OpenSearchCatalog(url)._control
+    live, _ = control.live()
+    used = {
+        index
+        for collections in live.generations.values()
+        for held in collections.values()
+        for index in (held.items, held.sources)
+    }
+    there = set(control._client.request("GET", [f"{control.names.prefix}*", "_alias"]))
+    return there - used - {control.names.control, control.names.geometries}
 
 
 def make_item(item_id: str, region: str = "us-west-2", **changes: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ __all__ = [
     "service_name",
     "sync_report",
     "token_secret",
+    "writing_alias",
 ]
 
 #: Member of Collections and of Items' properties that says per Region where the data are, and how fresh.
@@ -130,6 +131,11 @@ def generation_index(kind: str, collection: str, generation: str, attempt: str) 
     'items-cmip6-g20261121t000000z-5d0c1a2b-7f'
     """
     return f"{kind}-{_lower(collection)}-g{_lower(generation)}-{attempt}"
+
+
+def writing_alias(index: str) -> str:
+    """Return the alias through which an OpenSearch index of a generation is written."""
+    return f"{index}-writing"
 
 
 def _lower(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError, encode
 from dask_regions.catalog.opensearch.control import Version
 from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.names import writing_alias
 
 __all__ = ["Change", "Documents"]
 
@@ -16,6 +17,7 @@ __all__ = ["Change", "Documents"]
 _REQUEST_BYTES = 4_000_000
 _GET = 200
 _SCAN = 2_000
+_OVERTAKEN = "the generation was overtaken by another; start a new sync"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ class Change:
 
     def lines(self, index: str) -> bytes:
         """Return the lines of a bulk request."""
-        target: dict[str, Any] = {"_index": index, "_id": self.id}
+        # OpenSearch would make an index anew that another sync has deleted; an alias it does not make.
+        target: dict[str, Any] = {
+            "_index": writing_alias(index),
+            "require_alias": True,
+            "_id": self.id,
+        }
         if self.version is not None:
             target |= {"if_seq_no": self.version.seq_no, "if_primary_term": self.version.primary_term}
         if self.source is None:
@@ -52,13 +59,19 @@ class Documents:
         self._client = client
 
     def get(self, index: str, ids: Sequence[str]) -> dict[str, tuple[dict[str, Any], Version]]:
-        """Return those documents that exist, as last written, by id."""
+        """Return those documents that exist, as last written, by id.
+
+        Raises
+        ------
+        NotFoundError
+            Where the index is gone, because another generation was swapped in.
+        """
         found = {}
         for start in range(0, len(ids), _GET):
             body = {"ids": list(ids[start : start + _GET])}
             for one in self._client.request("POST", [index, "_mget"], body)["docs"]:
                 if "error" in one:
-                    raise OpenSearchError(404, one["error"])
+                    raise NotFoundError(_OVERTAKEN)
                 if one["found"]:
                     found[one["_id"]] = (one["_source"], Version(one["_seq_no"], one["_primary_term"]))
         return found
@@ -69,7 +82,8 @@ class Documents:
         Raises
         ------
         NotFoundError
-            Where the index is closed to changes, because its generation is being swapped in.
+            Where the index is closed to changes, because its generation is being swapped in, or gone,
+            because another was.
         """
         late: set[str] = set()
         for lines in _requests(index, changes):
@@ -81,7 +95,9 @@ class Documents:
                     late.add(result["_id"])
                 elif status == 403:
                     raise NotFoundError("the generation is being swapped in; start a new sync")
-                elif status >= 300 and not (status == 404 and "delete" in entry and "error" not in result):
+                elif status == 404 and "error" in result:
+                    raise NotFoundError(_OVERTAKEN)
+                elif status >= 300 and not (status == 404 and "delete" in entry):
                     raise OpenSearchError(status, result.get("error"))
         return late
 

@@ -19,6 +19,9 @@ from dask_regions.errors import NotFoundError, UnavailableError
 
 __all__ = ["Building", "Control", "Held", "Live", "Names", "Target", "Version"]
 
+#: What OpenSearch calls a copy of documents; its description is ``reindex from [a] to [b]``.
+_COPY = "indices:data/write/reindex"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -195,6 +198,7 @@ class Control:
     ) -> None:
         """Create an index; one that exists is left as it is."""
         body = {
+            "aliases": {names.writing_alias(index): {}},
             "mappings": mapping,
             "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", **(settings or {})}},
         }
@@ -257,10 +261,19 @@ class Control:
         source = {"kind": "attempt", "generation": target.generation, "content": target.dump()}
         self.put(identifier("attempt", target.items), source, None)
 
-    def leftovers(self, generation: str | None = None) -> list[dict[str, Any]]:
-        """Return the documents that :meth:`delete` takes: of all generations, or of one."""
-        conditions = [] if generation is None else [{"term": {"generation": generation}}]
-        return self._find({"terms": {"kind": ["attempt", "building", "summary", "target"]}}, *conditions)
+    def leftovers(self, generation: str, live: str | None) -> list[dict[str, Any]]:
+        """Return the documents that :meth:`delete` takes once a generation has been swapped.
+
+        These are all but those of others that are based on what is live then: they may follow it.
+        """
+        found = self._find({"terms": {"kind": ["attempt", "building", "summary", "target"]}})
+        sources = [document["_source"] for document in found]
+        others = {
+            source["generation"]
+            for source in sources
+            if source["kind"] == "building" and source["content"]["base"] == live
+        } - {generation}
+        return [document for document in found if document["_source"]["generation"] not in others]
 
     def delete(self, documents: Sequence[dict[str, Any]], used: AbstractSet[str]) -> None:
         """Delete control documents, and the indexes that they name, except what is used."""
@@ -279,8 +292,22 @@ class Control:
             self._client.request("POST", ["_bulk"], lines)
 
     def delete_indexes(self, *indexes: str) -> None:
-        """Delete indexes; those that are gone are done."""
+        """Delete indexes; those that are gone are done.
+
+        Copies into them are ended first: they would make an index anew, and nobody would know of it.
+        """
+        for task in self._copies(indexes):
+            path = ["_tasks", task, "_cancel"]
+            self._client.request("POST", path, accept=(404,), wait_for_completion="true")
         self._client.request("DELETE", [",".join(indexes)], ignore_unavailable="true")
+
+    def _copies(self, indexes: Sequence[str]) -> list[str]:
+        """Return the tasks of OpenSearch that copy into some indexes, whoever has started them."""
+        answer = self._client.request("GET", ["_tasks"], actions=_COPY, detailed="true", group_by="none")
+        ends = tuple(f"to [{index}]" for index in indexes)
+        return [
+            f"{task['node']}:{task['id']}" for task in answer["tasks"] if task["description"].endswith(ends)
+        ]
 
     def _find(self, *conditions: dict[str, Any]) -> list[dict[str, Any]]:
         self._client.request("POST", [self.names.control, "_refresh"])

@@ -8,7 +8,7 @@ from typing import Any
 from dask_regions.catalog.opensearch.client import Client
 from dask_regions.catalog.opensearch.control import Control, Target
 from dask_regions.catalog.opensearch.fields import field_of, identifier
-from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES
+from dask_regions.catalog.queryables import BEGAN, ENDED, FACETS
 from dask_regions.catalog.timestamps import from_microseconds
 
 __all__ = ["Summaries", "summary_id"]
@@ -16,11 +16,6 @@ __all__ = ["Summaries", "summary_id"]
 # A summary with more values than this is left out of its Collection.
 _VALUES = 100
 _REGIONS = 1000
-_SUMMARISED = [
-    queryable
-    for queryable in QUERYABLES.values()
-    if queryable.kind != "timestamp" and queryable.name not in ("id", "collection", "title")
-]
 _SIDES = {"west": "min", "south": "min", "east": "max", "north": "max"}
 
 
@@ -60,7 +55,7 @@ def _request() -> dict[str, Any]:
     for name, queryable, order in (("first", BEGAN, "asc"), ("last", ENDED, "desc")):
         asked[name] = {"terms": {"field": field_of(queryable), "size": 1, "order": {"_key": order}}}
     asked["holders"] = {"terms": {"field": "regions", "size": _REGIONS}}
-    for queryable in _SUMMARISED:
+    for queryable in FACETS:
         values = {"field": field_of(queryable), "size": _VALUES + 1, "order": {"_key": "asc"}}
         asked[f"values:{queryable.name}"] = {"terms": values}
     return {"size": 0, "track_total_hits": True, "aggs": asked}
@@ -78,7 +73,7 @@ def _interval(found: Mapping[str, Any]) -> list[str] | None:
 
 def _values(found: Mapping[str, Any]) -> dict[str, list[str | int]]:
     summaries = {}
-    for queryable in _SUMMARISED:
+    for queryable in FACETS:
         values = [bucket["key"] for bucket in found[f"values:{queryable.name}"]["buckets"]]
         if 0 < len(values) <= _VALUES:
             summaries[queryable.name] = values

@@ -40,6 +40,16 @@ class Swapping:
         self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
         """Complete, verify and show a generation; see :class:`dask_regions.catalog.store.Writer`."""
+        try:
+            return self._swap(generation, outcomes, declared)
+        except OpenSearchError:
+            # Where another swap has deleted what this one still uses, that is to be said.
+            self._writing.check(generation)
+            raise
+
+    def _swap(
+        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
         live, version = self._control.live()
         if generation in live.results:
             return live.results[generation]
@@ -57,7 +67,7 @@ class Swapping:
             raise
         following = _following(generation, live, held, outcomes, declared)
         self._client.request("POST", [self._control.names.geometries, "_refresh"])
-        older = self._control.leftovers(None if following.live == generation else generation)
+        older = self._control.leftovers(generation, following.live)
         if not self._control.go_live(following, version):
             now, _ = self._control.live()
             if generation not in now.results:

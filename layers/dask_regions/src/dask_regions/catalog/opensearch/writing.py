@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from dask_regions.catalog.opensearch.bulk import Change, Documents
-from dask_regions.catalog.opensearch.client import Client
-from dask_regions.catalog.opensearch.control import Control, Target
+from dask_regions.catalog.opensearch.client import Client, OpenSearchError
+from dask_regions.catalog.opensearch.control import Control, Target, Version
 from dask_regions.catalog.opensearch.fields import ITEMS, SOURCES, document_of, identifier
 from dask_regions.catalog.store import Known, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
@@ -78,9 +78,7 @@ class Writing:
             if target is not None and state == "done":
                 self._control.put_target(Target(**{**_fields(target), "ready": True}), version)
             elif state == "lost":
-                attempt = self._attempt(generation, collection)
-                if not self._control.put_target(attempt, version):
-                    self._discard(attempt)
+                self._attempt(generation, collection, version)
             else:
                 time.sleep(pause)
                 pause = min(2 * pause, longest)
@@ -158,8 +156,8 @@ class Writing:
             changes = [change for change in changes if change.id in late]
         raise UnavailableError("OpenSearch is too busy to be written; sync again")
 
-    def _attempt(self, generation: str, collection: str) -> Target:
-        """Create indexes, and have OpenSearch copy the live generation's documents into them."""
+    def _attempt(self, generation: str, collection: str, version: Version | None) -> None:
+        """Create and register indexes for a Collection; where another writer was faster, delete them."""
         digits = secrets.token_hex(4)
         named = self._control.names
         target = Target(
@@ -169,10 +167,25 @@ class Writing:
             named.index("sources", collection, generation, digits),
         )
         self._control.note_attempt(target)
+        try:
+            filled = self._filled(target)
+            # The sync that has overtaken this one may have deleted them before they were made.
+            self.check(generation)
+            self._control.put_target(filled, version)
+        except (NotFoundError, OpenSearchError):
+            self._control.delete_indexes(target.items, target.sources)
+            raise
+        # Not told by the answer: a request that was sent twice is late after itself.
+        registered, _ = self._control.target(generation, collection)
+        if registered is None or registered.items != target.items:
+            self._control.delete_indexes(target.items, target.sources)
+
+    def _filled(self, target: Target) -> Target:
+        """Create indexes, and have OpenSearch copy the live generation's documents into them."""
         self._control.create_index(target.items, ITEMS, {**_SETTINGS, **_SORTED})
         self._control.create_index(target.sources, SOURCES, _SETTINGS)
         live, _ = self._control.live()
-        held = live.held.get(collection)
+        held = live.held.get(target.collection)
         if held is None:
             return Target(**{**_fields(target), "ready": True})
         tasks = (
@@ -193,16 +206,12 @@ class Writing:
         """Return whether OpenSearch is ``done`` with copying, ``busy`` with it, or has ``lost`` it."""
         for task in target.tasks:
             answer = self._client.request("GET", ["_tasks", task], accept=(404,))
-            if "error" in answer or answer.get("response", {}).get("failures"):
+            response = answer.get("response", {})
+            if "error" in answer or response.get("failures") or "canceled" in response:
                 return "lost"
             if not answer["completed"]:
                 return "busy"
         return "done"
-
-    def _discard(self, target: Target) -> None:
-        for task in target.tasks:
-            self._client.request("POST", ["_tasks", task, "_cancel"], accept=(404,))
-        self._control.delete_indexes(target.items, target.sources)
 
     def known(self, index: str, region: str, prefix: str = "") -> Iterator[Known]:
         """Yield what an index of sources knows of a Region's, in the order of their UTF-8 bytes."""
