@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
 from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import ObjectStore
@@ -19,7 +20,36 @@ from dask_regions.sync.steps import Import, RegionShards, ShardStep, SwapRequest
 from dask_regions.sync.swapping import swap
 from dask_regions.sync.writing import write_items
 
+WEST = "us-west-2"
+BUCKET = "cmip6-copy"
+
 _Sources = dict[tuple[str, str], dict[str, Put]]
+
+
+def configuration(**more: Any) -> Configuration:
+    """Return a system with a CMIP6 bucket in the West; arguments are the dataset's."""
+    dataset = {
+        "id": "cmip6",
+        "title": "t",
+        "description": "d",
+        "region": WEST,
+        "bucket": BUCKET,
+        "prefix": PREFIX,
+        "layout": "cmip6",
+        "fsx_path": "/fsx",
+    }
+    regions = [
+        {"name": "eu-west-2", "client": True, "cidr": "10.0.0.0/16"},
+        {"name": WEST, "cidr": "10.1.0.0/16", "pool": {}},
+    ]
+    return Configuration.model_validate({"regions": regions, "datasets": [dataset | more]})
+
+
+def contents_of(stores: int) -> dict[str, bytes]:
+    """Return the objects that a sync of so many stores reads."""
+    bucket = SyntheticBucket(stores)
+    wanted = (".zmetadata", "lat/0", "lon/0", "time/0")
+    return {key + name: bucket.read(key + name) for key in bucket.keys for name in wanted}
 
 
 class MemoryCatalog:

@@ -11,52 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
+from benchmarks.catalog.bucket import SyntheticBucket
 from benchmarks.catalog.sync import delimiter_walk
 from dask_regions.catalog.store import Known
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.harvest.base import Source, open_harvester
 from dask_regions.harvest.memory import MemoryObjects
-from dask_regions.models import Configuration
 from dask_regions.names import LATEST_SYNC_REPORT
 from dask_regions.sync import harvesting, sharding
 from dask_regions.sync.comparing import compare
 from dask_regions.sync.sharding import cut
-from tests.sync import Syncing
+from tests.sync import BUCKET, WEST, Syncing, configuration, contents_of
 
-WEST = "us-west-2"
-BUCKET = "cmip6-copy"
 STORES = 60
-
-
-def configuration(**more: Any) -> Configuration:
-    dataset = {
-        "id": "cmip6",
-        "title": "t",
-        "description": "d",
-        "region": WEST,
-        "bucket": BUCKET,
-        "prefix": PREFIX,
-        "layout": "cmip6",
-        "fsx_path": "/fsx",
-    }
-    return Configuration.model_validate(
-        {
-            "regions": [
-                {"name": "eu-west-2", "client": True, "cidr": "10.0.0.0/16"},
-                {"name": WEST, "cidr": "10.1.0.0/16", "pool": {}},
-            ],
-            "datasets": [dataset | more],
-        }
-    )
 
 
 @pytest.fixture(scope="module")
 def contents() -> dict[str, bytes]:
-    """Return the objects that a sync of the stores reads."""
-    bucket = SyntheticBucket(STORES)
-    wanted = (".zmetadata", "lat/0", "lon/0", "time/0")
-    return {key + name: bucket.read(key + name) for key in bucket.keys for name in wanted}
+    return contents_of(STORES)
 
 
 @pytest.fixture

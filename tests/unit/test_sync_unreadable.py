@@ -9,23 +9,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
+from benchmarks.catalog.bucket import PREFIX
 from dask_regions.harvest.memory import MemoryObjects
-from dask_regions.models import Configuration
 from dask_regions.sync import harvesting, sharding
-from tests.sync import Syncing
+from tests.sync import BUCKET, WEST, Syncing, configuration, contents_of
 
-WEST = "us-west-2"
-BUCKET = "cmip6-copy"
 STORES = 12
 
 
 @pytest.fixture(scope="module")
 def contents() -> dict[str, bytes]:
-    """Return the objects that a sync of the stores reads."""
-    bucket = SyntheticBucket(STORES)
-    wanted = (".zmetadata", "lat/0", "lon/0", "time/0")
-    return {key + name: bucket.read(key + name) for key in bucket.keys for name in wanted}
+    return contents_of(STORES)
 
 
 @pytest.fixture
@@ -42,24 +36,6 @@ def store(objects: MemoryObjects) -> str:
 @pytest.fixture
 def syncing(objects: MemoryObjects) -> Syncing:
     return Syncing(configuration(), {BUCKET: objects})
-
-
-def configuration(**more: Any) -> Configuration:
-    dataset = {
-        "id": "cmip6",
-        "title": "t",
-        "description": "d",
-        "region": WEST,
-        "bucket": BUCKET,
-        "prefix": PREFIX,
-        "layout": "cmip6",
-        "fsx_path": "/fsx",
-    }
-    regions = [
-        {"name": "eu-west-2", "client": True, "cidr": "10.0.0.0/16"},
-        {"name": WEST, "cidr": "10.1.0.0/16", "pool": {}},
-    ]
-    return Configuration.model_validate({"regions": regions, "datasets": [dataset | more]})
 
 
 def counts(report: dict[str, Any]) -> dict[str, int]:
