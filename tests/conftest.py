@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from itertools import count
 
+import dask
 import pytest
 
 from tests import opensearch
@@ -16,6 +18,22 @@ from tests import opensearch
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _catalogs = count()
+
+
+@pytest.fixture(autouse=True)
+def scheduler_of_a_client() -> None:
+    """Begin without a Dask scheduler that has no client any more.
+
+    Clients that close in another order than they were opened, as those that tasks open do, leave
+    ``scheduler`` in Dask's configuration (distributed/client.py:1884), and nothing computes any more.
+    """
+    if "distributed" in sys.modules:
+        from distributed import default_client
+
+        try:
+            default_client()
+        except ValueError:
+            dask.config.config.pop("scheduler", None)
 
 
 @pytest.fixture(scope="session")
