@@ -270,13 +270,13 @@ class Gateway:
 
 def gateway(store: Store, directory: Path) -> Gateway:
     """Return the API of a store; its configuration is written to a file in `directory`."""
-    return Gateway(create_app(store, load_configuration(directory)).resolve)
+    return Gateway(create_app(store, lambda: load_configuration(directory)).resolve)
 
 
 @contextmanager
 def served(store: Store, configuration: Configuration) -> Iterator[str]:
     """Serve the API at a URL of this machine."""
-    with Server(Gateway(create_app(store, configuration).resolve).http_api) as server:
+    with Server(Gateway(create_app(store, lambda: configuration).resolve).http_api) as server:
         yield server.url
 
 

@@ -62,7 +62,7 @@ def sync(
 
 def ids(store: Store, **parameters: Any) -> list[str]:
     """Return the ids of the Items that a search finds, in its order."""
-    query = SearchQuery.model_validate({"limit": 1000, **parameters})
+    query = SearchQuery.from_values({"limit": 1000, **parameters})
     return [item["id"] for item in store.search(query).items]
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask_regions.aws.opensearch import signer
 from dask_regions.catalog.api import create_app
 from dask_regions.catalog.engines import open_catalog
-from dask_regions.config import load
 from dask_regions.settings import Settings
+
+if TYPE_CHECKING:
+    from dask_regions.models import Configuration
 
 settings = Settings.from_environment()
 url = settings.require("catalog_url")
-app = create_app(open_catalog(url, signer(url)), load(settings.require("datasets_file")))
+datasets_file = settings.require("datasets_file")
+
+
+def configure() -> Configuration:
+    """Read ``datasets.yaml``."""
+    from dask_regions.config import load
+
+    return load(datasets_file)
+
+
+app = create_app(open_catalog(url, signer(url)), configure)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

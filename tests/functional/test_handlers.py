@@ -33,7 +33,7 @@ print(json.dumps({
 """
 
 
-def look(name: str, tmp_path: Path) -> dict[str, list[str]]:
+def look(name: str, tmp_path: Path, catalog: str = "") -> dict[str, list[str]]:
     """Import a handler in a process that has nothing else on its path."""
     layers = [*TEMPLATE["Globals"]["Function"]["Layers"], *FUNCTIONS[name].get("Layers", [])]
     path = [
@@ -44,7 +44,7 @@ def look(name: str, tmp_path: Path) -> dict[str, list[str]]:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(str, path)),
-        "CATALOG_URL": f"sqlite:///{tmp_path}/catalog.sqlite",
+        "CATALOG_URL": catalog or f"sqlite:///{tmp_path}/catalog.sqlite",
         "DATASETS_FILE": str(ROOT / "datasets.yaml"),
     }
     done = subprocess.run(
@@ -68,3 +68,14 @@ def test_a_handler_needs_its_layers_alone_and_imports_no_dask(name: str, tmp_pat
     assert not {"dask", "distributed", "xarray"} & set(answer["imported"])
     # The functions that read data have readers of them; none has Dask.
     assert answer["found"] == (["h5py", "zarr"] if FUNCTIONS[name].get("Layers") else [])
+
+
+@pytest.mark.xdist_group("handlers")
+def test_a_search_starts_without_what_only_others_need(tmp_path: Path) -> None:
+    imported = set(
+        look("ServeCatalogFunction", tmp_path, "https://search.eu-west-2.es.amazonaws.com")["imported"]
+    )
+    assert {"orjson", "urllib3", "dask_regions.catalog.opensearch"} <= imported
+    # Together they would take longer than all the rest; datasets.yaml is read for Collections only.
+    others = {"pydantic", "yaml", "botocore", "shapely", "numpy", "sqlite3", "aws_lambda_powertools"}
+    assert not others & imported

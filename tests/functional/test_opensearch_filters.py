@@ -51,7 +51,7 @@ def engines(opensearch_server: str, tmp_path_factory: pytest.TempPathFactory) ->
 def test_both_engines_select_what_logic_says_in_its_order(
     engines: tuple[Catalog, Catalog], body: dict[str, Any]
 ) -> None:
-    query = SearchQuery.model_validate({**body, "limit": 1000})
+    query = SearchQuery.from_values({**body, "limit": 1000})
     expected = strategies.find(strategies.ITEMS, body)
     for store in engines:
         page = store.search(query)
@@ -76,7 +76,7 @@ def test_pages_put_together_are_the_whole(
 def _pages(store: Catalog, body: Mapping[str, Any], size: int) -> Iterator[Any]:
     token = None
     while True:
-        page = store.search(SearchQuery.model_validate({**body, "limit": size, "token": token}))
+        page = store.search(SearchQuery.from_values({**body, "limit": size, "token": token}))
         yield page
         token = page.token
         if token is None:
@@ -100,7 +100,7 @@ def test_random_items_are_found_too(
     store = open_catalog(f"{opensearch_server}/random-{os.getpid()}-{next(_numbers)}")
     fill(store, items)
     for body in bodies:
-        query = SearchQuery.model_validate({**body, "limit": 1000})
+        query = SearchQuery.from_values({**body, "limit": 1000})
         assert keys(store.search(query).items) == strategies.find(items, body)
 
 
@@ -110,7 +110,7 @@ NAMES = ["scenario", "variables", "year", "cmip6:table_id", "collection", "regio
 @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=strategies.searches())
 def test_both_engines_count_alike(engines: tuple[Catalog, Catalog], body: dict[str, Any]) -> None:
-    query = SearchQuery.model_validate(body)
+    query = SearchQuery.from_values(body)
     one, other = (store.aggregate(query, NAMES) for store in engines)
     assert one == other
 
@@ -121,9 +121,7 @@ def test_both_engines_sum_collections_up_alike(engines: tuple[Catalog, Catalog])
 
 
 def scenarios(store: Catalog, **parameters: Any) -> list[str]:
-    page = store.search(
-        SearchQuery.model_validate({"limit": 1000, "sortby": [{"field": "id"}], **parameters})
-    )
+    page = store.search(SearchQuery.from_values({"limit": 1000, "sortby": [{"field": "id"}], **parameters}))
     return [item["id"] for item in page.items]
 
 
@@ -147,10 +145,10 @@ PATTERNS = [
 def test_any_pattern_is_answered(patterned: Catalog) -> None:
     for pattern, expected in PATTERNS:
         like = {"op": "like", "args": [{"property": "scenario"}, pattern]}
-        found = patterned.search(SearchQuery.model_validate({"limit": 100, "filter": like}))
+        found = patterned.search(SearchQuery.from_values({"limit": 100, "filter": like}))
         assert [item["properties"]["scenario"] for item in found.items] == expected, pattern
         unlike = {"op": "not", "args": [like]}
-        others = patterned.search(SearchQuery.model_validate({"limit": 100, "filter": unlike}))
+        others = patterned.search(SearchQuery.from_values({"limit": 100, "filter": unlike}))
         assert found.matched + others.matched == len(TEXTS), pattern
 
 
@@ -180,7 +178,7 @@ def test_properties_are_compared_by_code_points(patterned: Catalog) -> None:
     # U+1F30D is beyond U+FFEE, and its first half in UTF-16 is not. The other eight texts are before it.
     for operator, expected in {"<": 8, "<=": 8, ">": 1, ">=": 1, "=": 0, "<>": 9}.items():
         condition = {"op": operator, "args": [{"property": "scenario"}, {"property": "title"}]}
-        page = patterned.search(SearchQuery.model_validate({"filter": condition}))
+        page = patterned.search(SearchQuery.from_values({"filter": condition}))
         assert page.matched == expected, operator
 
 
@@ -192,11 +190,11 @@ def test_as_many_ids_as_a_request_holds_are_searched(patterned: Catalog) -> None
 def test_a_filter_of_too_many_conditions_is_refused(patterned: Catalog) -> None:
     ranges = [{"op": "<", "args": [{"property": "scenario"}, f"{n}"]} for n in range(499)]
     with pytest.raises(RequestError, match="filter: has more conditions"):
-        patterned.search(SearchQuery.model_validate({"filter": {"op": "or", "args": ranges}}))
+        patterned.search(SearchQuery.from_values({"filter": {"op": "or", "args": ranges}}))
     equal = [{"op": "<>", "args": [{"property": "scenario"}, f"{n}"]} for n in range(450)]
-    assert patterned.search(SearchQuery.model_validate({"filter": {"op": "and", "args": equal}})).matched == 9
+    assert patterned.search(SearchQuery.from_values({"filter": {"op": "and", "args": equal}})).matched == 9
     fewer = ranges[:330]
-    assert patterned.search(SearchQuery.model_validate({"filter": {"op": "or", "args": fewer}})).matched > 0
+    assert patterned.search(SearchQuery.from_values({"filter": {"op": "or", "args": fewer}})).matched > 0
 
 
 def test_a_deep_filter_is_answered(patterned: Catalog) -> None:
@@ -204,4 +202,4 @@ def test_a_deep_filter_is_answered(patterned: Catalog) -> None:
     for depth in range(14):
         other = {"op": "isNull", "args": [{"property": "title"}]}
         condition = {"op": "and" if depth % 2 else "or", "args": [{"op": "not", "args": [other]}, condition]}
-    assert patterned.search(SearchQuery.model_validate({"filter": condition})).matched == 10
+    assert patterned.search(SearchQuery.from_values({"filter": condition})).matched == 10

@@ -13,6 +13,7 @@ import pytest
 from dask_regions.catalog.api import Api
 from dask_regions.catalog.documents import CONFORMANCE
 from dask_regions.catalog.routes import ROUTES
+from dask_regions.models import Configuration
 from dask_regions.names import REGIONS_FIELD
 from tests.catalog import IDS, Gateway, MemoryStore, gateway, links, load_configuration, make_item
 
@@ -66,7 +67,7 @@ def test_the_landing_page_leads_to_everything(call: Gateway) -> None:
 
 
 def test_links_name_the_address_that_was_called(tmp_path: Path) -> None:
-    api = Api(MemoryStore(), load_configuration(tmp_path))
+    api = Api(MemoryStore(), lambda: load_configuration(tmp_path))
 
     def self_link(headers: dict[str, str], stage: str, path: str) -> str:
         context = {"domainName": "api.example.org", "stage": stage, "http": {"method": "GET"}}
@@ -148,7 +149,7 @@ def test_an_item_of_several_regions_and_assets_tells_all_of_its_places(tmp_path:
 def test_the_state_of_the_regions_is_read_anew_after_some_seconds(tmp_path: Path) -> None:
     now = 100.0
     store = MemoryStore([], FRESHNESS)
-    call = Gateway(Api(store, load_configuration(tmp_path), clock=lambda: now).resolve)
+    call = Gateway(Api(store, lambda: load_configuration(tmp_path), clock=lambda: now).resolve)
 
     def stale() -> bool:
         regions = call("/collections/e1").json[REGIONS_FIELD]
@@ -169,7 +170,7 @@ def test_an_item_is_found_by_its_own_link_whatever_its_id(tmp_path: Path) -> Non
 
 
 def test_an_item_is_found_where_the_gateway_decodes_its_path(tmp_path: Path) -> None:
-    api = Api(MemoryStore([make_item(item_id) for item_id in ODD]), load_configuration(tmp_path))
+    api = Api(MemoryStore([make_item(item_id) for item_id in ODD]), lambda: load_configuration(tmp_path))
     context = {"domainName": "api.example.org", "http": {"method": "GET"}}
     for item_id in ODD:
         event = {"rawPath": f"/collections/a1b/items/{item_id}", "requestContext": context}
@@ -194,3 +195,19 @@ def test_an_items_numbers_are_answered_as_they_are(tmp_path: Path, number: float
     answer = call("/collections/a1b/items/1970")
     assert answer.status == 200
     assert answer.json["properties"]["number"] == number
+
+
+def test_a_search_reads_no_configuration_and_collections_read_it_once(tmp_path: Path) -> None:
+    read: list[int] = []
+
+    def configure() -> Configuration:
+        read.append(1)
+        return load_configuration(tmp_path)
+
+    call = Gateway(Api(MemoryStore([make_item("1970")]), configure).resolve)
+    assert call("/search").json["numberMatched"] == 1
+    assert call("/aggregate?aggregations=total_count").status == 200
+    assert not read
+    for _ in range(2):
+        assert call("/collections/a1b/items/1970").status == call("/collections").status == 200
+    assert len(read) == 1

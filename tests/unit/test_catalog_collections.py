@@ -53,7 +53,7 @@ def call(tmp_path: Path) -> Gateway:
         make_item("4", "e", scenario="SSP585"),
     ]
     items[2]["bbox"] = [170.0, -10.0, -170.0, 10.0]
-    return Gateway(Api(MemoryStore(items), load_configuration(tmp_path, text)).resolve)
+    return Gateway(Api(MemoryStore(items), lambda: load_configuration(tmp_path, text)).resolve)
 
 
 def found(call: Gateway, query: str) -> list[str]:

@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SqliteCatalog:
 
 
 def found(store: SqliteCatalog, expression: Any, language: str = "cql2-json") -> set[str]:
-    query = SearchQuery.model_validate({"filter": expression, "filter-lang": language, "limit": 1000})
+    query = SearchQuery.from_values({"filter": expression, "filter-lang": language, "limit": 1000})
     return {item["id"] for item in store.search(query).items}
 
 

@@ -14,7 +14,8 @@ from pydantic_core import to_json
 
 from dask_regions.catalog import paging, stac
 from dask_regions.catalog.filter import parse
-from dask_regions.catalog.query import Fields, SearchQuery
+from dask_regions.catalog.parameters import Fields
+from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog, reader
 from dask_regions.errors import RequestError, UnavailableError
 from tests.catalog import MemoryStore, fill, gateway, make_item

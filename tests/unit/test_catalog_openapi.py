@@ -41,7 +41,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
     items = [make_item("i0"), make_item("i1", title="Air over water"), make_item("i0", "e1")]
-    return Gateway(Api(MemoryStore(items), load_configuration(tmp_path)).resolve)
+    return Gateway(Api(MemoryStore(items), lambda: load_configuration(tmp_path)).resolve)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from dask_regions.catalog import geometry, paging
 from dask_regions.catalog.expression import Always, In, Spatial, Text
 from dask_regions.catalog.indexing import indexed, tokens
+from dask_regions.catalog.parameters import Fields, SortKey
 from dask_regions.catalog.patterns import characters, escape, regular_expression
-from dask_regions.catalog.query import SearchQuery, SortKey
+from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.queryables import QUERYABLES, schema
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.catalog.timestamps import EARLIEST, LATEST, from_microseconds, microseconds, parse_timestamp
@@ -273,6 +275,54 @@ def test_what_is_wrong_is_named(parameters: dict[str, str], name: str) -> None:
     assert caught.value.parameter == name
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("collections", 5, "must be a list of texts"),
+        ("collections", {"a": 1}, "must be a list of texts"),
+        ("ids", ["a", 1], "must be a list of texts"),
+        ("ids", "a", "must be a list of texts"),
+        ("datetime", 2020, "must be text, not 2020"),
+        ("limit", True, "whole number from 1 to 1000, not True"),
+        ("limit", 1.5, "whole number"),
+        ("limit", "5", "whole number"),
+        ("token", 5, "next link"),
+        ("sortby", "id", "list of up to 5"),
+        ("sortby", ["id"], "not an object like"),
+        ("sortby", [{}], "not an object like"),
+        ("sortby", [{"field": "id", "order": "asc"}], "not an object like"),
+        ("sortby", [{"field": 5}], "not the name of a property"),
+        ("sortby", [{"field": "id", "direction": "up"}], "asc or desc, not 'up'"),
+        ("fields", ["id"], "object with include and exclude"),
+        ("fields", {"includes": []}, "object with include and exclude"),
+        ("fields", {"include": "id"}, "must be a list of texts"),
+        ("fields", {"exclude": [5]}, "must be a list of texts"),
+        ("colour", "red", "is not a parameter; there are collections, ids"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(name: str, value: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        SearchQuery.from_values({name: value})
+    assert caught.value.parameter == name
+
+
+def test_what_a_body_says_is_what_is_searched() -> None:
+    body = {
+        "collections": "cmip6",
+        "sortby": [{"field": "properties.title", "direction": "desc"}, {"field": "id"}],
+        "fields": {"include": None, "exclude": ["links"]},
+        "token": None,
+    }
+    query = SearchQuery.from_values(body)
+    assert query.collections == ("cmip6",)
+    assert query.sortby == (SortKey("title", descending=True), SortKey("id"))
+    assert query.fields == Fields(include=(), exclude=("links",))
+    assert SearchQuery.from_values({"fields": {}}).fields == Fields(include=None, exclude=())
+    assert query.limit == 10
+    assert SearchQuery.from_values(body, limit=1000).limit == 1000
+    assert SearchQuery.from_values({"limit": 5}, limit=1000).limit == 5
+
+
 def test_every_parameter_becomes_part_of_one_condition() -> None:
     assert SearchQuery().condition == Always(value=True)
     assert SearchQuery(ids=()).condition == Always(value=False)
@@ -299,9 +349,9 @@ def test_every_parameter_becomes_part_of_one_condition() -> None:
 
 def test_a_copy_with_other_parameters_is_another_search() -> None:
     query = SearchQuery(ids=("a",))
-    assert query.condition != query.model_copy(update={"ids": ("b",)}).condition
-    assert query.fingerprint != query.model_copy(update={"sortby": (SortKey(field="id"),)}).fingerprint
-    assert query.fingerprint == query.model_copy(update={"token": "x"}).fingerprint
+    assert query.condition != replace(query, ids=("b",)).condition
+    assert query.fingerprint != replace(query, sortby=(SortKey("id"),)).fingerprint
+    assert query.fingerprint == replace(query, token="x").fingerprint
 
 
 def test_order_ends_with_what_leaves_no_ties() -> None:
@@ -322,7 +372,7 @@ def test_tokens_carry_every_kind_of_value() -> None:
     values = (2015, "日本", None, "2015-01-01T00:00:00.000000Z", "cmip6", "a/b")
     after = paging.After("g1", values)
     token = paging.encode(query, after)
-    assert paging.decode(query.model_copy(update={"token": token})) == after
+    assert paging.decode(replace(query, token=token)) == after
 
 
 def test_a_page_is_cut_by_what_an_answer_may_hold() -> None:

@@ -50,3 +50,15 @@ def test_every_wrong_value_is_reported_with_its_variable() -> None:
     first, second = sorted(caught.value.problems)
     assert first.startswith("SYSTEM_NAME='No Spaces'")
     assert second.startswith("TARGET_DURATION='soon'")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "90s"])
+def test_seconds_are_a_number_above_zero(seconds: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^TARGET_DURATION=.* above 0; correct this"):
+        Settings.from_environment({"TARGET_DURATION": seconds})
+
+
+@pytest.mark.parametrize("name", ["Upper", "1st", "a" * 41, "a_b", "a\n"])
+def test_a_systems_name_fits_the_names_of_resources(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="letters, digits and hyphens"):
+        Settings.from_environment({"SYSTEM_NAME": name})

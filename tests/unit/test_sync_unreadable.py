@@ -121,9 +121,12 @@ def attributes(**more: str) -> Change:
     return change
 
 
-def chunks(metadata: dict[str, Any], _variable: str) -> None:
-    metadata["extra/.zarray"] = metadata["time/.zarray"] | {"chunks": [float("nan")]}
-    metadata["extra/.zattrs"] = {"_ARRAY_DIMENSIONS": ["k"]}
+def chunks(size: float) -> Change:
+    def change(metadata: dict[str, Any], _variable: str) -> None:
+        metadata["extra/.zarray"] = metadata["time/.zarray"] | {"chunks": [size]}
+        metadata["extra/.zattrs"] = {"_ARRAY_DIMENSIONS": ["k"]}
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,17 @@ def chunks(metadata: dict[str, Any], _variable: str) -> None:
         (attributes(long_name="half \ud83c"), "surrogates not allowed"),
         (attributes(standard_name="x" * 40_000), "variables is longer than 32766 bytes"),
         (attributes(long_name="x" * 2_000_000), "bytes; shorten its attributes"),
-        (chunks, "not JSON compliant"),
+        (chunks(float("nan")), "not JSON compliant"),
+        (chunks(2**64), "Integer exceeds 64-bit range"),
     ],
-    ids=["half a character in a name", "and in a description", "a long name", "a large Item", "no number"],
+    ids=[
+        "half a character in a name",
+        "and in a description",
+        "a long name",
+        "a large Item",
+        "no number",
+        "a number too large",
+    ],
 )
 def test_an_item_that_the_catalog_would_refuse_is_skipped_and_the_region_goes_on(
     syncing: Syncing, objects: MemoryObjects, store: str, change: Change, reason: str

@@ -6,13 +6,14 @@ variable counts as absent, because templates cannot leave one out.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dask_regions.errors import ConfigurationError
 
@@ -31,7 +32,8 @@ _VARIABLES = {
 }
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True)
+class Settings:
     """Settings of one process, each from the environment variable of the same name in capitals.
 
     Attributes
@@ -56,17 +58,15 @@ class Settings(BaseModel):
         Seconds that a task waits for an empty pool before it fails; default 600.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    system_name: str = Field(default="dask-regions", pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    system_name: str = "dask-regions"
     datasets_file: Path | None = None
     catalog_url: str | None = None
     staging_bucket: str | None = None
     scheduler_url: str | None = None
     scheduler_secret: str | None = None
-    target_duration: float = Field(default=90.0, gt=0)
+    target_duration: float = 90.0
     aws_region: str | None = None
-    no_workers_timeout: float = Field(default=600.0, gt=0)
+    no_workers_timeout: float = 600.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Settings:
@@ -89,10 +89,18 @@ class Settings(BaseModel):
             field: variables[name] for field, name in _VARIABLES.items() if variables.get(name)
         }
         values |= {field: value for field, value in explicit.items() if value is not None}
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise ConfigurationError(*(_problem(detail) for detail in error.errors())) from error
+        problems = []
+        for field, check in _CHECKS.items():
+            if field not in values:
+                continue
+            try:
+                values[field] = check(values[field])
+            except ValueError as error:
+                variable = f"{_VARIABLES[field]}={values[field]!r}"
+                problems.append(f"{variable}: {error}; correct this environment variable")
+        if problems:
+            raise ConfigurationError(*problems)
+        return cls(**values)
 
     def require(self, field: str) -> str:
         """Return a setting that must be there.
@@ -113,10 +121,29 @@ class Settings(BaseModel):
         return str(value)
 
 
-def _problem(detail: Any) -> str:
-    field = str(detail["loc"][0]) if detail["loc"] else "settings"
-    name = _VARIABLES.get(field, field)
-    return f"{name}={detail['input']!r}: {detail['msg']}; correct this environment variable"
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+        raise ValueError("must be up to 40 small letters, digits and hyphens, a letter first")
+    return value
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError("must be a number of seconds above 0")
+    return seconds
+
+
+# By hand: every function imports this module, and pydantic would be a third of what a search imports.
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "system_name": _name,
+    "datasets_file": Path,
+    "target_duration": _seconds,
+    "no_workers_timeout": _seconds,
+}
 
 
 @contextmanager

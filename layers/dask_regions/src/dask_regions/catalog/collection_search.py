@@ -17,7 +17,8 @@ from dask_regions.catalog import paging
 from dask_regions.catalog.evaluate import evaluate
 from dask_regions.catalog.geometry import from_bbox
 from dask_regions.catalog.indexing import Indexed, indexed
-from dask_regions.catalog.query import MAXIMUM_LIMIT, Order, SearchQuery, SortKey
+from dask_regions.catalog.parameters import SortKey
+from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.queryables import BEGAN, ENDED, GEOMETRY, schema
 from dask_regions.catalog.timestamps import EARLIEST, LATEST
 from dask_regions.errors import RequestError
@@ -64,17 +65,14 @@ def describe(url: str) -> dict[str, Any]:
 def search(query: SearchQuery, collections: Sequence[dict[str, Any]]) -> Found:
     """Return the Collections that match, by id where the query names no other order.
 
-    Without ``limit`` all are on one page, as clients that know no collection search expect.
-
     Raises
     ------
     RequestError
         Naming ``filter``, ``query`` or ``sortby``, where it names what Collections do not have; or ``token``.
     """
     _check(query)
-    limit = query.limit if "limit" in query.model_fields_set else MAXIMUM_LIMIT
     if not query.sortby:
-        query = query.model_copy(update={"sortby": (SortKey(field="id"),)})
+        query = replace(query, sortby=(SortKey("id"),))
     after = paging.decode(query)
     if after is not None and after.generation != _GENERATION:
         raise paging.renewed()
@@ -86,7 +84,7 @@ def search(query: SearchQuery, collections: Sequence[dict[str, Any]]) -> Found:
     ]
     matching.sort(key=lambda found: found[0])
     rest = [found for found in matching if after is None or found[0].is_after(after.values)]
-    page = paging.cut([collection for _, collection in rest[:limit]])
+    page = paging.cut([collection for _, collection in rest[: query.limit]])
     token = None
     if len(page) < len(rest):
         token = paging.encode(query, paging.After(_GENERATION, rest[len(page) - 1][0].values))

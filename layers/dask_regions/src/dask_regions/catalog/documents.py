@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask_regions.catalog import filter as cql2_filter
 from dask_regions.catalog.routes import GEOJSON, OPENAPI, SCHEMA
 from dask_regions.catalog.stac import STAC_VERSION, link
-from dask_regions.models import Dataset
+
+if TYPE_CHECKING:
+    from dask_regions.models import Dataset
 
 __all__ = ["CONFORMANCE", "DESCRIPTION", "QUERYABLES_RELATION", "landing_page"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dask_regions.catalog.aggregation import AGGREGATIONS, TOTAL
 from dask_regions.catalog.documents import DESCRIPTION
-from dask_regions.catalog.query import MAXIMUM_LIMIT
+from dask_regions.catalog.parameters import MAXIMUM_LIMIT
 from dask_regions.catalog.routes import ROUTES, Route
 from dask_regions.names import REGIONS_FIELD
 

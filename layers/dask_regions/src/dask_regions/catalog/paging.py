@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
-
 from dask_regions.catalog.expression import Scalar
+from dask_regions.catalog.http import to_json
 from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.timestamps import parse_timestamp
 from dask_regions.errors import RequestError

@@ -5,17 +5,79 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dask_regions.catalog.indexing import tokens
+from dask_regions.catalog.queryables import find
+from dask_regions.catalog.timestamps import Interval, parse_interval
 from dask_regions.errors import RequestError
 
-__all__ = ["bbox", "decode_body", "decode_json", "encodable", "fields", "phrases", "sort_key"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAXIMUM_LIMIT",
+    "Fields",
+    "SortKey",
+    "bbox",
+    "decode_body",
+    "decode_json",
+    "encodable",
+    "fields",
+    "interval",
+    "limit",
+    "phrases",
+    "selection",
+    "sort_key",
+    "sort_keys",
+    "texts",
+    "token",
+]
 
+#: Items on a page.
+DEFAULT_LIMIT = 10
+#: Items on one page at most; a larger limit is lowered to it, as OGC API - Features asks.
+MAXIMUM_LIMIT = 1000
+# OpenSearch takes 65,536 in one list.
+_MAXIMUM_TEXTS = 50_000
+_MAXIMUM_SORT_KEYS = 5
 _MAXIMUM_NESTING = 60
 _MAXIMUM_PHRASES = 100
 _MAXIMUM_WORDS = 500
 _MAXIMUM_CHARACTERS = 10_000
+
+
+class SortKey(NamedTuple):
+    """One entry of ``sortby``: the name of a queryable, and whether the largest comes first."""
+
+    field: str
+    descending: bool = False
+
+
+class Fields(NamedTuple):
+    """Which members of Items to answer with; dotted paths such as ``properties.scenario``.
+
+    Attributes
+    ----------
+    include
+        None where the request does not say it: an empty list means something else.
+    """
+
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+
+
+def texts(parameter: str, value: Any) -> tuple[str, ...]:
+    """Return a list of texts.
+
+    Raises
+    ------
+    RequestError
+        Naming `parameter`.
+    """
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise RequestError(parameter, "must be a list of texts")
+    if len(value) > _MAXIMUM_TEXTS:
+        raise RequestError(parameter, f"takes up to {_MAXIMUM_TEXTS} texts; search in parts")
+    return tuple(value)
 
 
 def bbox(value: Any, parameter: str = "bbox") -> tuple[float, float, float, float]:
@@ -85,6 +147,88 @@ def phrases(value: Any) -> tuple[tuple[str, ...], ...]:
     if len(found) > _MAXIMUM_PHRASES or sum(map(len, found)) > _MAXIMUM_WORDS:
         raise RequestError("q", f"takes up to {_MAXIMUM_PHRASES} texts and {_MAXIMUM_WORDS} words in all")
     return found
+
+
+def interval(value: Any) -> Interval:
+    """Return an instant or an interval.
+
+    Raises
+    ------
+    RequestError
+        Naming ``datetime``.
+    """
+    if not isinstance(value, str):
+        raise RequestError("datetime", f"must be text, not {value!r}")
+    return parse_interval(value)
+
+
+def limit(value: Any) -> int:
+    """Return how many a page may have, at most :data:`MAXIMUM_LIMIT`.
+
+    Raises
+    ------
+    RequestError
+        Naming ``limit``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise RequestError("limit", f"must be a whole number from 1 to {MAXIMUM_LIMIT}, not {value!r}")
+    return min(value, MAXIMUM_LIMIT)
+
+
+def token(value: Any) -> str:
+    """Return a token, not yet decoded; see :mod:`dask_regions.catalog.paging`.
+
+    Raises
+    ------
+    RequestError
+        Naming ``token``.
+    """
+    if not isinstance(value, str):
+        raise RequestError("token", "must be the text that a next link has")
+    return value
+
+
+def sort_keys(value: Any) -> tuple[SortKey, ...]:
+    """Return ``sortby``: a list of objects with ``field`` and, where it is not ``asc``, ``direction``.
+
+    Raises
+    ------
+    RequestError
+        Naming ``sortby``.
+    """
+    if not isinstance(value, (list, tuple)) or len(value) > _MAXIMUM_SORT_KEYS:
+        raise RequestError("sortby", f"must be a list of up to {_MAXIMUM_SORT_KEYS} objects")
+    return tuple(map(_sort_key, value))
+
+
+def _sort_key(value: Any) -> SortKey:
+    if not isinstance(value, dict) or not {"field"} <= value.keys() <= {"field", "direction"}:
+        raise RequestError(
+            "sortby", f'{value!r} is not an object like {{"field": "id", "direction": "desc"}}'
+        )
+    field, direction = value["field"], value.get("direction", "asc")
+    if not isinstance(field, str):
+        raise RequestError("sortby", f"{field!r} is not the name of a property")
+    if direction not in ("asc", "desc"):
+        raise RequestError("sortby", f"the direction of {field!r} is asc or desc, not {direction!r}")
+    queryable = find(field, "sortby")
+    if queryable.kind == "strings":
+        raise RequestError("sortby", f"{field!r} is an array and has no order; choose another property")
+    return SortKey(queryable.name, direction == "desc")
+
+
+def selection(value: Any) -> Fields:
+    """Return ``fields``: an object of two lists, ``include`` and ``exclude``, each of which may be null.
+
+    Raises
+    ------
+    RequestError
+        Naming ``fields``.
+    """
+    if not isinstance(value, dict) or not value.keys() <= {"include", "exclude"}:
+        raise RequestError("fields", "must be an object with include and exclude")
+    chosen = {name: () if paths is None else texts("fields", paths) for name, paths in value.items()}
+    return Fields(**chosen)
 
 
 def sort_key(text: str) -> dict[str, str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from dask_regions.catalog import filter as cql2_filter
 from dask_regions.catalog import geometry, parameters
@@ -23,18 +22,15 @@ from dask_regions.catalog.expression import (
     Text,
     Value,
 )
+from dask_regions.catalog.parameters import DEFAULT_LIMIT, Fields, SortKey
 from dask_regions.catalog.query_extension import parse_query
-from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable, find
-from dask_regions.catalog.timestamps import Interval, parse_interval
+from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable
+from dask_regions.catalog.timestamps import Interval
 from dask_regions.errors import RequestError
 
-__all__ = ["MAXIMUM_LIMIT", "PARAMETERS", "Fields", "Order", "SearchQuery", "SortKey"]
+__all__ = ["PARAMETERS", "Order", "SearchQuery"]
 
-#: Items on one page at most; a larger limit is lowered to it, as OGC API - Features asks.
-MAXIMUM_LIMIT = 1000
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-# OpenSearch takes 65,536 in one list.
-_MAXIMUM_IDS = 50_000
 
 
 class Order(NamedTuple):
@@ -60,33 +56,8 @@ class Order(NamedTuple):
 _TOTAL = frozenset({"id", "collection", BEGAN.name, ENDED.name, "year"})
 
 
-class SortKey(BaseModel):
-    """One entry of ``sortby``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    field: str
-    direction: Literal["asc", "desc"] = "asc"
-
-    @field_validator("field")
-    @classmethod
-    def _sortable(cls, value: str) -> str:
-        queryable = find(value, "sortby")
-        if queryable.kind == "strings":
-            raise RequestError("sortby", f"{value!r} is an array and has no order; choose another property")
-        return queryable.name
-
-
-class Fields(BaseModel):
-    """Which members of Items to answer with; dotted paths such as ``properties.scenario``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    include: tuple[str, ...] | None = ()
-    exclude: tuple[str, ...] | None = ()
-
-
-class SearchQuery(BaseModel):
+@dataclass(frozen=True)
+class SearchQuery:
     """What is searched.
 
     Attributes
@@ -119,70 +90,18 @@ class SearchQuery(BaseModel):
         Naming the parameter that is wrong.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    collections: tuple[str, ...] | None = Field(default=None, max_length=_MAXIMUM_IDS)
-    ids: tuple[str, ...] | None = Field(default=None, max_length=_MAXIMUM_IDS)
+    collections: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None
     bbox: tuple[float, float, float, float] | None = None
     intersects: dict[str, Any] | None = None
     datetime: Interval | None = None
-    filter: Any = None
-    query: Any = None
-    q: Any = None
-    sortby: tuple[SortKey, ...] = Field(default=(), max_length=5)
+    filter: Expression | None = None
+    query: Expression | None = None
+    q: tuple[tuple[str, ...], ...] | None = None
+    sortby: tuple[SortKey, ...] = ()
     fields: Fields | None = None
-    limit: int = 10
+    limit: int = DEFAULT_LIMIT
     token: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _together(cls, values: Any) -> Any:
-        values = dict(values)
-        language, crs = values.pop("filter-lang", None), values.pop("filter-crs", None)
-        if crs not in (None, _CRS84):
-            raise RequestError("filter-crs", f"only {_CRS84} is supported; leave it out")
-        language = cql2_filter.checked(language) if language is not None else "cql2-json"
-        if values.get("filter") is not None:
-            values["filter"] = cql2_filter.parse(values["filter"], language)
-        if values.get("bbox") is not None and values.get("intersects") is not None:
-            raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
-        return values
-
-    @field_validator("bbox", mode="before")
-    @classmethod
-    def _bbox(cls, value: Any) -> Any:
-        return None if value is None else parameters.bbox(value)
-
-    @field_validator("intersects", mode="before")
-    @classmethod
-    def _intersects(cls, value: Any) -> Any:
-        return None if value is None else geometry.parse(value, "intersects")
-
-    @field_validator("datetime", mode="before")
-    @classmethod
-    def _datetime(cls, value: Any) -> Any:
-        if value is None or isinstance(value, Interval):
-            return value
-        if not isinstance(value, str):
-            raise RequestError("datetime", f"must be text, not {value!r}")
-        return parse_interval(value)
-
-    @field_validator("query", mode="before")
-    @classmethod
-    def _query(cls, value: Any) -> Any:
-        return None if value is None else parse_query(value)
-
-    @field_validator("q", mode="before")
-    @classmethod
-    def _q(cls, value: Any) -> Any:
-        return None if value is None else parameters.phrases(value)
-
-    @field_validator("limit", mode="before")
-    @classmethod
-    def _limit(cls, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise RequestError("limit", f"must be a whole number from 1 to {MAXIMUM_LIMIT}, not {value!r}")
-        return min(value, MAXIMUM_LIMIT)
 
     @cached_property
     def condition(self) -> Expression:
@@ -212,7 +131,7 @@ class SearchQuery(BaseModel):
         """What Items are in order of; Collection and id at the end leave no ties."""
         keys = [
             # Intervals have no datetime, and are in order too: by where they begin.
-            Order(BEGAN if key.field == "datetime" else QUERYABLES[key.field], key.direction == "desc")
+            Order(BEGAN if key.field == "datetime" else QUERYABLES[key.field], key.descending)
             for key in self.sortby
         ] or [Order(BEGAN, descending=True)]
         keys += [Order(QUERYABLES[name]) for name in ("collection", "id")]
@@ -228,17 +147,9 @@ class SearchQuery(BaseModel):
         """The same for all pages of a search, whatever their size."""
         return hashlib.sha256(repr((self.condition, self.order)).encode()).hexdigest()[:16]
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, with other values for some parameters; they are not checked."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in ("condition", "order", "fingerprint"):
-            # What was made from the parameters before is copied too.
-            copied.__dict__.pop(name, None)
-        return copied
-
     @classmethod
-    def from_parameters(cls, given: Mapping[str, str]) -> SearchQuery:
-        """Make a query from the decoded parameters of a GET."""
+    def from_parameters(cls, given: Mapping[str, str], *, limit: int = DEFAULT_LIMIT) -> SearchQuery:
+        """Make a query from the decoded parameters of a GET; `limit` is that of a request that names none."""
         for name, value in given.items():
             if not parameters.encodable(value):
                 raise RequestError(name, "is not valid UTF-8")
@@ -261,10 +172,10 @@ class SearchQuery(BaseModel):
             values[name] = parameters.decode_json(values[name], name)
         if "filter" in values and values.setdefault("filter-lang", "cql2-text") == "cql2-json":
             values["filter"] = parameters.decode_json(values["filter"], "filter")
-        return cls._validated(values)
+        return cls._checked(values, limit)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> SearchQuery:
+    def from_values(cls, values: Mapping[str, Any], *, limit: int = DEFAULT_LIMIT) -> SearchQuery:
         """Make a query from the members of the JSON body of a POST; null counts as absent."""
         if values.get("fields", {}) is None:
             # stac-api-validator expects it; the extension gives null a meaning inside of fields only.
@@ -272,19 +183,37 @@ class SearchQuery(BaseModel):
         values = {name: value for name, value in values.items() if value is not None}
         if isinstance(values.get("collections"), str):
             values["collections"] = [values["collections"]]
-        return cls._validated(values)
+        return cls._checked(values, limit)
 
     @classmethod
-    def _validated(cls, values: dict[str, Any]) -> SearchQuery:
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            detail = error.errors()[0]
-            name = str(detail["loc"][0]) if detail["loc"] else "body"
-            if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-                raise RequestError(name, f"is not a parameter; there are {', '.join(PARAMETERS)}") from error
-            raise RequestError(name, detail["msg"]) from error
+    def _checked(cls, values: Mapping[str, Any], limit: int) -> SearchQuery:
+        for name in values:
+            if name not in PARAMETERS:
+                raise RequestError(name, f"is not a parameter; there are {', '.join(PARAMETERS)}")
+        if values.get("filter-crs") not in (None, _CRS84):
+            raise RequestError("filter-crs", f"only {_CRS84} is supported; leave it out")
+        if "bbox" in values and "intersects" in values:
+            raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
+        language = cql2_filter.checked(values.get("filter-lang", "cql2-json"))
+        checked = {name: _CHECKS[name](value) for name, value in values.items() if name in _CHECKS}
+        if "filter" in values:
+            checked["filter"] = cql2_filter.parse(values["filter"], language)
+        return cls(**{"limit": limit, **checked})
 
 
+# What a value, decoded from JSON or from text, has to be.
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "collections": partial(parameters.texts, "collections"),
+    "ids": partial(parameters.texts, "ids"),
+    "bbox": parameters.bbox,
+    "intersects": partial(geometry.parse, parameter="intersects"),
+    "datetime": parameters.interval,
+    "query": parse_query,
+    "q": parameters.phrases,
+    "sortby": parameters.sort_keys,
+    "fields": parameters.selection,
+    "limit": parameters.limit,
+    "token": parameters.token,
+}
 #: Every parameter of a search, as callers write them.
-PARAMETERS = (*SearchQuery.model_fields, "filter-lang", "filter-crs")
+PARAMETERS = (*(field.name for field in fields(SearchQuery)), "filter-lang", "filter-crs")

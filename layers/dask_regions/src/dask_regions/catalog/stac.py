@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from dask_regions.catalog.query import Fields
-from dask_regions.models import Dataset
+from dask_regions.catalog.parameters import Fields
 from dask_regions.names import REGIONS_FIELD
+
+if TYPE_CHECKING:
+    from dask_regions.models import Dataset
 
 __all__ = ["STAC_VERSION", "collection", "complete", "link", "merge", "select", "with_links"]
 
@@ -133,12 +135,12 @@ def select(documents: Sequence[Mapping[str, Any]], fields: Fields) -> list[dict[
     empty or null, or there is no ``exclude`` either), only what a valid document needs.
     """
     collections = any(document.get("type") == "Collection" for document in documents)
-    everything = bool(fields.exclude) and "include" not in fields.model_fields_set
+    everything = bool(fields.exclude) and fields.include is None
     needed = () if everything or fields.include else _COLLECTION_NEEDS if collections else _ITEM_NEEDS
     chosen = _Chosen()
     for paths, wanted in (
         (needed, True),
-        (fields.exclude or (), False),
+        (fields.exclude, False),
         ((*(fields.include or ()), *_ALWAYS), True),
     ):
         for path in paths:

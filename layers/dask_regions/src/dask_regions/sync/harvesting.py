@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from dask_regions.catalog.opensearch.fields import document_of
 from dask_regions.catalog.store import Known
 from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
@@ -283,6 +285,7 @@ def _refusal(item: dict[str, Any], region: str) -> str | None:
     """Return why an Item cannot be stored: metadata may hold NaN, half a character, or a name of 40 kB."""
     try:
         size = len(json.dumps(item, allow_nan=False, ensure_ascii=False).encode())
+        orjson.dumps(item)  # refuses whole numbers of more than 64 bits, which readers would round
         # OpenSearch is the stricter engine.
         document_of({region: {"source": "", "item": item}})
     except (TypeError, ValueError, RequestError) as error:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+import orjson
 import urllib3
-from pydantic_core import from_json
 
 from dask_regions.errors import ConfigurationError, UnavailableError
 
@@ -133,7 +133,7 @@ class Client:
             raise UnavailableError(
                 f"OpenSearch does not let us in (it answers {status}); check the access policy of the domain"
             )
-        answer = from_json(content) if content else {}
+        answer = orjson.loads(content) if content else {}
         if status >= 300 and status not in accept:
             raise OpenSearchError(status, answer.get("error", answer))
         return answer

@@ -21,7 +21,7 @@ from threading import RLock
 from time import monotonic
 from typing import Any
 
-from pydantic_core import from_json
+import orjson
 
 from dask_regions.catalog import paging, stac
 from dask_regions.catalog.expression import SpatialOperator
@@ -153,7 +153,7 @@ class Reader:
             "SELECT document FROM copy WHERE collection = ? AND id = ? ORDER BY region, source",
             (collection, item_id),
         )
-        items = [from_json(document) for (document,) in copies]
+        items = [orjson.loads(document) for (document,) in copies]
         return stac.merge(items) if items else None
 
     def aggregate(self, query: SearchQuery, names: Sequence[str]) -> tuple[int, dict[str, list[Bucket]]]:
@@ -237,7 +237,7 @@ class Reader:
             (json.dumps(numbers),),
         )
         copies = {
-            number: [from_json(document) for _, document in group]
+            number: [orjson.loads(document) for _, document in group]
             for number, group in groupby(rows, key=itemgetter(0))
         }
         items = [
