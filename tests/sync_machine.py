@@ -126,7 +126,7 @@ class System:
 
     def found(self, **query: Any) -> list[dict[str, Any]]:
         """Search the catalog."""
-        return self.catalog.search(SearchQuery(**query)).items
+        return self.catalog.search(SearchQuery.from_values(query)).items
 
     def use(self, changed: str) -> None:
         """Give the state machine another definition."""
