@@ -25,7 +25,7 @@ from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.store import Bucket, Outcome, Page, Put, Store, Writer
 from dask_regions.models import Configuration
 from dask_regions_local.front import HttpApi
-from dask_regions_local.web import Request, Server
+from dask_regions_local.web import Request, Response, Server
 
 ROOT = Path(__file__).parents[1]
 #: Parameters of a fixture: the engines, those of OpenSearch in one process of pytest-xdist.
@@ -246,11 +246,15 @@ class Gateway:
 
     def __init__(self, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
         self.handler = handler
-        self.http_api = HttpApi(lambda _, __, event: (False, self._invoke(event)))
+        self.http_api = HttpApi()
         self.http_api.add(_routes())
 
-    def _invoke(self, event: bytes) -> bytes:
-        return json.dumps(self.handler(json.loads(event), None)).encode()
+    def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        found = self.http_api.find(request)
+        if isinstance(found, Response):
+            return found
+        return found.response(False, json.dumps(self.handler(json.loads(found.event), None)).encode())
 
     def __call__(
         self, target: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None
@@ -262,7 +266,7 @@ class Gateway:
         if body is not None and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        response = self.http_api(Request(method, path, list(sent.items()), data, "127.0.0.1"))
+        response = self.answer(Request(method, path, list(sent.items()), data, "127.0.0.1"))
         found = dict(response.headers)
         content = gzip.decompress(response.body) if found.get("content-encoding") == "gzip" else response.body
         return Answer(response.status, found, content.decode(), len(response.body))
@@ -276,7 +280,7 @@ def gateway(store: Store, directory: Path) -> Gateway:
 @contextmanager
 def served(store: Store, configuration: Configuration) -> Iterator[str]:
     """Serve the API at a URL of this machine."""
-    with Server(Gateway(create_app(store, lambda: configuration).resolve).http_api) as server:
+    with Server(Gateway(create_app(store, lambda: configuration).resolve).answer) as server:
         yield server.url
 
 

@@ -24,7 +24,7 @@ from dask_regions.catalog.engines import open_catalog
 from dask_regions.catalog.routes import ROUTES
 from dask_regions.catalog.store import Outcome, Put
 from dask_regions_local import lambdas
-from dask_regions_local.front import HttpApi
+from dask_regions_local.front import HttpApi, Invocation
 from dask_regions_local.lambdas import Function, Functions
 from dask_regions_local.layers import build_layer, build_runtime
 from dask_regions_local.web import Request as WebRequest
@@ -170,21 +170,16 @@ class Handler:
 
 def event_of(request: Request) -> dict[str, Any]:
     """Return the event that the front makes of a request."""
-    events: list[bytes] = []
-
-    def invoke(_region: str, _name: str, event: bytes) -> tuple[bool, bytes]:
-        events.append(event)
-        return True, b""
-
     headers = [("Host", "localhost"), ("Content-Type", "application/json")]
-    _api(invoke)(WebRequest("POST", request.path, headers, request.body, "127.0.0.1"))
-    event: dict[str, Any] = json.loads(events[0])
+    found = _api().find(WebRequest("POST", request.path, headers, request.body, "127.0.0.1"))
+    assert isinstance(found, Invocation)
+    event: dict[str, Any] = json.loads(found.event)
     return event
 
 
-def _api(invoke: Any) -> HttpApi:
+def _api() -> HttpApi:
     """Return the front, with the routes of template.yaml."""
-    api = HttpApi(invoke)
+    api = HttpApi()
     paths: dict[str, dict[str, Any]] = {}
     uri = f"arn:aws:lambda:{_REGION}:123456789012:function:catalog"
     for route in ROUTES:
@@ -215,7 +210,7 @@ def _front(url: str, datasets: Path, environments: int) -> Iterator[str]:
         functions = Functions(build_runtime(directory / "runtime"), directory, str, "http://127.0.0.1:1")
         stack.callback(functions.close)
         functions.add(function)
-        yield stack.enter_context(Server(_api(functions.invoke))).url
+        yield stack.enter_context(Server(_api().served_by(functions.call))).url
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -178,7 +178,7 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
             list_tasks=pools.list_tasks,
             protect=pools.protect,
         )
-        api = HttpApi(functions.invoke)
+        api = HttpApi()
         deployment = Deployment(aws, functions, api, tmp_path, executor)
         storage = Storage(aws, tmp_path / "s3", configuration)
         with applied(hooks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from dask_regions_local.front import HttpApi
-from dask_regions_local.web import Request
+from dask_regions_local.web import Request, Response
 
 URI = (
     "arn:aws:apigateway:eu-west-2:lambda:path/2015-03-31/functions/"
@@ -27,17 +28,22 @@ def body(routes: dict[str, str]) -> dict[str, Any]:
     return {"openapi": "3.0.1", "paths": paths}
 
 
-def api(routes: dict[str, str], answer: object = None, failed: bool = False) -> tuple[HttpApi, list[Any]]:
-    """Return an API and the list of (function, event) that it invokes."""
-    calls: list[Any] = []
+class Api:
+    """An API, and the list of (function, event) that it invokes."""
 
-    def invoke(region: str, function: str, event: bytes) -> tuple[bool, bytes]:
-        calls.append((f"{region}/{function}", json.loads(event)))
-        return failed, json.dumps({"statusCode": 200, "body": "{}"} if answer is None else answer).encode()
+    def __init__(self, routes: dict[str, str], answer: object = None, failed: bool = False) -> None:
+        self.calls: list[Any] = []
+        self.http_api = HttpApi()
+        self.http_api.add(body(routes))
+        self._result = json.dumps({"statusCode": 200, "body": "{}"} if answer is None else answer).encode()
+        self._failed = failed
 
-    made = HttpApi(invoke)
-    made.add(body(routes))
-    return made, calls
+    async def _call(self, region: str, function: str, event: bytes) -> tuple[bool, bytes]:
+        self.calls.append((f"{region}/{function}", json.loads(event)))
+        return self._failed, self._result
+
+    def __call__(self, request: Request) -> Response:
+        return asyncio.run(self.http_api.served_by(self._call)(request))
 
 
 def request(method: str, target: str, content: bytes = b"", **headers: str) -> Request:
@@ -65,27 +71,27 @@ ROUTES = {
 def test_the_most_specific_route_is_chosen(
     method: str, target: str, function: str, parameters: dict[str, str] | None, key: str
 ) -> None:
-    made, calls = api(ROUTES)
+    made = Api(ROUTES)
     assert made(request(method, target)).status == 200
-    [(invoked, event)] = calls
+    [(invoked, event)] = made.calls
     assert invoked == f"eu-west-2/{function}"
     assert event.get("pathParameters") == parameters
     assert event["routeKey"] == event["requestContext"]["routeKey"] == key
 
 
 def test_what_no_route_matches_is_not_found_unless_there_is_a_default() -> None:
-    made, calls = api(ROUTES)
+    made = Api(ROUTES)
     response = made(request("GET", "/elsewhere"))
     assert (response.status, response.body) == (404, b'{"message": "Not Found"}')
-    assert not calls
-    made.add(body({"x-amazon-apigateway-any-method /$default": "rest"}))
+    assert not made.calls
+    made.http_api.add(body({"x-amazon-apigateway-any-method /$default": "rest"}))
     assert made(request("GET", "/elsewhere")).status == 200
-    assert calls[0][0] == "eu-west-2/rest"
-    assert calls[0][1]["routeKey"] == "$default"
+    assert made.calls[0][0] == "eu-west-2/rest"
+    assert made.calls[0][1]["routeKey"] == "$default"
 
 
 def test_the_event_has_payload_format_2() -> None:
-    made, calls = api({"post /search": "search"})
+    made = Api({"post /search": "search"})
     made(
         request(
             "POST",
@@ -95,7 +101,7 @@ def test_the_event_has_payload_format_2() -> None:
             Cookie="k=v; l=w",
         )
     )
-    event = calls[0][1]
+    event = made.calls[0][1]
     assert event["version"] == "2.0"
     assert event["rawPath"] == "/search"
     assert event["rawQueryString"] == "a=1&a=2&b=x%2Cy&c="
@@ -116,22 +122,22 @@ def test_bytes_travel_both_ways_in_base64() -> None:
         "headers": {"X-A": "b"},
         "cookies": ["k=v"],
     }
-    made, calls = api({"post /": "f"}, answer)
+    made = Api({"post /": "f"}, answer)
     response = made(request("POST", "/", b"\xfe\xff"))
-    assert calls[0][1]["isBase64Encoded"]
-    assert base64.b64decode(calls[0][1]["body"]) == b"\xfe\xff"
+    assert made.calls[0][1]["isBase64Encoded"]
+    assert base64.b64decode(made.calls[0][1]["body"]) == b"\xfe\xff"
     assert (response.status, response.body) == (201, b"\xff\x00")
     assert ("x-a", "b") in response.headers
     assert ("set-cookie", "k=v") in response.headers
 
 
 def test_a_result_without_status_is_the_body() -> None:
-    made, _ = api({"get /": "f"}, {"hello": 1})
+    made = Api({"get /": "f"}, {"hello": 1})
     response = made(request("GET", "/"))
     assert (response.status, json.loads(response.body)) == (200, {"hello": 1})
 
 
 def test_a_failed_function_is_an_internal_server_error() -> None:
-    made, _ = api({"get /": "f"}, {"errorMessage": "secret"}, failed=True)
+    made = Api({"get /": "f"}, {"errorMessage": "secret"}, failed=True)
     response = made(request("GET", "/"))
     assert (response.status, response.body) == (500, b'{"message": "Internal Server Error"}')

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from dask_regions.errors import UnavailableError
+from dask_regions_local import lambdas
 from dask_regions_local.lambdas import CONCURRENCY, Function, Functions
 from dask_regions_local.layers import build_layer, build_runtime
 
@@ -71,6 +72,21 @@ def add(functions: Functions, tmp_path: Path, text: str = HANDLER, timeout: floa
 def invoke(functions: Functions, **event: Any) -> tuple[bool, Any]:
     failed, result = functions.invoke("eu-west-2", "f", json.dumps(event).encode())
     return failed, json.loads(result)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process is an execution environment."""
+    try:
+        return "awslambdaric" in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
 
 
 def wait_until_gone(pid: int) -> None:
@@ -133,6 +149,49 @@ def test_a_crash_is_reported_and_the_next_invocation_works(functions: Functions,
     assert not invoke(functions)[0]
 
 
+def test_an_idle_environment_that_died_is_replaced(functions: Functions, tmp_path: Path) -> None:
+    add(functions, tmp_path)
+    before = invoke(functions)[1]["pid"]
+    guard = psutil.Process(before).parent()
+    assert guard is not None
+    psutil.Process(before).kill()
+    wait_until(lambda: not psutil.pid_exists(guard.pid))
+    failed, result = invoke(functions)
+    assert not failed
+    assert result["pid"] != before
+
+
+def test_a_start_that_takes_too_long_is_reported(
+    functions: Functions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lambdas, "INIT_TIMEOUT", 0.2)
+    add(functions, tmp_path, "import time; time.sleep(600)")
+    failed, error = invoke(functions)
+    assert failed
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert "after 0.20 seconds" in error["errorMessage"]
+
+
+def test_a_layer_that_is_missing_fails_each_invocation(functions: Functions, tmp_path: Path) -> None:
+    broken: Future[Path] = Future()
+    broken.set_exception(UnavailableError("no layer"))
+    functions.add(Function("f", "eu-west-2", "arn", "app.handler", tmp_path, [broken], {}, 1, 128))
+    for _ in range(CONCURRENCY + 1):
+        with pytest.raises(UnavailableError, match="no layer"):
+            invoke(functions)
+
+
+def test_a_function_that_is_not_there_is_a_key_error(functions: Functions) -> None:
+    with pytest.raises(KeyError):
+        invoke(functions)
+
+
+def test_large_events_and_results_in_any_language_arrive(functions: Functions, tmp_path: Path) -> None:
+    add(functions, tmp_path, "def handler(event, context):\n    return event")
+    event = {"text": "é☃𝄞\n" * 300_000}
+    assert invoke(functions, **event) == (False, event)
+
+
 def test_a_handler_that_cannot_be_imported_says_why(functions: Functions, tmp_path: Path) -> None:
     add(functions, tmp_path, "import dask")
     failed, error = invoke(functions)
@@ -152,13 +211,12 @@ def test_invocations_run_at_once_up_to_a_limit(functions: Functions, tmp_path: P
 def test_nothing_is_left_when_functions_are_closed(functions: Functions, tmp_path: Path) -> None:
     add(functions, tmp_path)
     pid = invoke(functions)[1]["pid"]
-    waiting: list[tuple[bool, Any]] = []
-    thread = threading.Thread(target=lambda: waiting.append(invoke(functions, sleep=600)))
-    thread.start()
-    functions.close()
-    thread.join()
+    with ThreadPoolExecutor(2 * CONCURRENCY) as executor:
+        calls = [executor.submit(invoke, functions, sleep=600) for _ in range(2 * CONCURRENCY)]
+        functions.close()
+        assert all(call.result()[0] for call in calls), "what is under way or waits is reported as failed"
     wait_until_gone(pid)
-    assert waiting[0][0], "an invocation under way is reported as failed"
+    assert not [child for child in psutil.Process().children(recursive=True) if runs(child)]
 
 
 @pytest.fixture

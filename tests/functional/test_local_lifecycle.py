@@ -83,6 +83,16 @@ def test_a_process_reports_how_its_command_ended(tmp_path: Path) -> None:
     process.kill()
 
 
+@pytest.mark.parametrize("ended", [True, False])
+async def test_the_end_of_a_command_is_waited_for(tmp_path: Path, ended: bool) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(0.2); raise SystemExit(7)"]
+    process = Process(command, env=os.environ, cwd=tmp_path, log=tmp_path / "log")
+    if ended:
+        wait_until(lambda: process.returncode is not None)
+    assert await process.wait() == 7
+    process.kill()
+
+
 def test_sigterm_reaches_the_command(tmp_path: Path, family: list[str]) -> None:
     process = Process(family, env=os.environ, cwd=tmp_path, log=tmp_path / "log")
     wait_until(lambda: len(pids(tmp_path)) == 2)

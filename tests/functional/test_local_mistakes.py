@@ -44,7 +44,7 @@ def aws() -> Iterator[Aws]:
 def deployment(aws: Aws, tmp_path: Path) -> Iterator[Deployment]:
     functions = Functions(tmp_path, tmp_path, str, aws.endpoint)
     with ThreadPoolExecutor(1) as executor:
-        yield Deployment(aws, functions, HttpApi(functions.invoke), tmp_path, executor)
+        yield Deployment(aws, functions, HttpApi(), tmp_path, executor)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,9 @@ def test_no_function_starts_after_the_end(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_no_address_is_a_bad_request() -> None:
-    api = HttpApi(lambda *_: (False, b"{}"))
-    assert api(Request("GET", "http://[/search", [], b"", "127.0.0.1")).status == 400
+    answer = HttpApi().find(Request("GET", "http://[/search", [], b"", "127.0.0.1"))
+    assert isinstance(answer, Response)
+    assert answer.status == 400
 
 
 @pytest.mark.parametrize("header", ["Content-Length: -1", "Content-Length: x", "Transfer-Encoding: chunked"])

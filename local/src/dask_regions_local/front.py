@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import orjson
+
 from .web import Request, Response
 
-__all__ = ["HttpApi", "Route", "routes_of"]
+__all__ = ["HttpApi", "Invocation", "Route", "routes_of"]
 
 _FUNCTION = re.compile(r":lambda:([a-z0-9-]+):\d+:function:([^/:]+)")
 #: Hop by hop, and what API Gateway consumes itself.
@@ -77,17 +79,24 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
     return sorted(routes, key=lambda route: route.rank)
 
 
+@dataclass(frozen=True)
+class Invocation:
+    """The function that a request is for, with the event in JSON."""
+
+    region: str
+    function: str
+    event: bytes
+    cors: Sequence[tuple[str, str]] = ()
+
+    def response(self, failed: bool, result: bytes) -> Response:
+        """Return what to answer where the function failed, or returned a result in JSON."""
+        return _message(500, "Internal Server Error") if failed else _response(result, self.cors)
+
+
 class HttpApi:
-    """Answer HTTP requests by invoking functions.
+    """Find the function that an HTTP request is for."""
 
-    Parameters
-    ----------
-    invoke
-        Region, function and event to (failed, result).
-    """
-
-    def __init__(self, invoke: Callable[[str, str, bytes], tuple[bool, bytes]]) -> None:
-        self._invoke = invoke
+    def __init__(self) -> None:
         self.routes: list[Route] = []
         self.cors: Mapping[str, Any] = {}
 
@@ -96,21 +105,34 @@ class HttpApi:
         self.routes = sorted([*self.routes, *routes_of(body)], key=lambda route: route.rank)
         self.cors = body.get("x-amazon-apigateway-cors", self.cors)
 
-    def __call__(self, request: Request) -> Response:
-        """Answer one request."""
+    def served_by(
+        self, call: Callable[[str, str, bytes], Awaitable[tuple[bool, bytes]]]
+    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers requests by calling functions: Region, name and event to (failed, result)."""
+
+        async def answer(request: Request) -> Response:
+            found = self.find(request)
+            if isinstance(found, Response):
+                return found
+            return found.response(*await call(found.region, found.function, found.event))
+
+        return answer
+
+    def find(self, request: Request) -> Invocation | Response:
+        """Return what to invoke for a request, or the answer where that is nothing."""
         try:
             url = urlsplit(request.target)
         except ValueError:
             return _message(400, "Bad Request")
-        headers = self._cors_headers(request)
+        cors = self._cors_headers(request)
         if request.method == "OPTIONS" and self.cors:
-            return Response(204, headers=headers)
+            return Response(204, headers=cors)
         for route in self.routes:
-            parameters = route.match(url.path)
-            if parameters is not None and route.method in (request.method, "ANY"):
-                event = json.dumps(_event(request, route, parameters)).encode()
-                failed, result = self._invoke(route.region, route.function, event)
-                return _message(500, "Internal Server Error") if failed else _response(result, headers)
+            if route.method not in (request.method, "ANY"):
+                continue
+            if (parameters := route.match(url.path)) is not None:
+                event = orjson.dumps(_event(request, route, parameters))
+                return Invocation(route.region, route.function, event, cors)
         return _message(404, "Not Found")
 
     def _cors_headers(self, request: Request) -> list[tuple[str, str]]:
@@ -156,7 +178,7 @@ def _event(request: Request, route: Route, parameters: Mapping[str, str]) -> dic
                 "sourceIp": request.client,
                 "userAgent": headers.get("user-agent", ""),
             },
-            "requestId": uuid.uuid4().hex,
+            "requestId": os.urandom(16).hex(),
             "routeKey": route.key,
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
@@ -180,8 +202,11 @@ def _text(body: bytes) -> tuple[str, bool]:
         return base64.b64encode(body).decode(), True
 
 
-def _response(result: bytes, extra: list[tuple[str, str]]) -> Response:
-    answer = json.loads(result)
+def _response(result: bytes, extra: Sequence[tuple[str, str]]) -> Response:
+    try:
+        answer = orjson.loads(result)
+    except orjson.JSONDecodeError:  # NaN and Infinity, which a function may return
+        answer = json.loads(result)
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return Response(200, result, [("content-type", "application/json"), *extra])
     body = answer.get("body") or ""

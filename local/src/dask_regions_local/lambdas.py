@@ -6,22 +6,20 @@ function declares and the function's folder, and nothing of this process's envir
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
 import os
-import queue
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .aws import CREDENTIALS
 from .lifecycle import Process
-from .web import Request, Response, Server
+from .web import Request, Response, Server, spawn
 
 __all__ = ["Function", "Functions"]
 
@@ -70,19 +68,30 @@ class Functions:
         self._pools[function.region, function.name] = _Pool(lambda index: self._start(function, index))
 
     def invoke(self, region: str, name: str, payload: bytes) -> tuple[bool, bytes]:
-        """Run a function; return whether it failed, and its result or error as JSON.
+        """Run a function, from any thread but that of the servers' event loop.
+
+        Returns
+        -------
+        tuple
+            Whether it failed, and its result or error as JSON.
 
         Raises
         ------
         KeyError
             There is no such function.
         """
-        return self._pools[region, name].invoke(payload)
+        return spawn(self.call(region, name, payload)).result()
+
+    async def call(self, region: str, name: str, payload: bytes) -> tuple[bool, bytes]:
+        """Do what :meth:`invoke` does, on the servers' event loop."""
+        return await self._pools[region, name].call(payload)
 
     def close(self) -> None:
         """End every execution environment."""
-        for pool in self._pools.values():
-            pool.close()
+        spawn(self._close()).result()
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
     def _start(self, function: Function, index: int) -> _Environment:
         log = self._logs / f"{function.region}.{function.name}.{index}.log"
@@ -114,54 +123,72 @@ class _Pool:
 
     def __init__(self, start: Callable[[int], _Environment]) -> None:
         self._start = start
-        self._slots = threading.Semaphore(CONCURRENCY)
-        self._lock = threading.Lock()
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._lock = asyncio.Lock()
         self._idle: list[_Environment] = []
-        self._all: set[_Environment] = set()
+        self._all: list[_Environment] = []
         self._started = 0
         self._closed = False
 
-    def invoke(self, payload: bytes) -> tuple[bool, bytes]:
-        with self._slots:
-            environment = self._take()
+    async def call(self, payload: bytes) -> tuple[bool, bytes]:
+        async with self._slots:
+            environment = await self._take()
             if environment is None:
                 return _error("Runtime.ExitError", "the local system is stopping")
-            failed, result = environment.invoke(payload)
-            with self._lock:
-                if environment.alive and not self._closed:
-                    self._idle.append(environment)
-                else:
-                    environment.close()
-                    self._all.discard(environment)
-        return failed, result
+            answer = await environment.call(payload)
+            self._idle.append(environment)
+        return answer
 
-    def _take(self) -> _Environment | None:
-        with self._lock:
+    async def _take(self) -> _Environment | None:
+        async with self._lock:
             if self._closed:  # a process that started now would not be ended
                 return None
-            if self._idle:
-                return self._idle.pop()  # the one used last, as Lambda does
-            environment = self._start(self._started)
+            while self._idle:
+                environment = self._idle.pop()  # the one used last, as Lambda does
+                if environment.alive:
+                    return environment
+                self._all.remove(environment)
+                await asyncio.to_thread(environment.close)
+            self._all.append(await asyncio.to_thread(self._start, self._started))
             self._started += 1
-            self._all.add(environment)
-            return environment
+            return self._all[-1]
 
-    def close(self) -> None:
-        with self._lock:
+    async def close(self) -> None:
+        async with self._lock:
             self._closed = True
-            for environment in self._all:
-                environment.close()
-            self._all.clear()
+            await asyncio.gather(*(asyncio.to_thread(environment.close) for environment in self._all))
+
+
+@dataclass
+class _Call:
+    """An invocation under way; ``timeout`` in seconds, of the start until the environment asks for it."""
+
+    payload: bytes
+    limit: asyncio.Timeout
+    timeout: float
+    answer: asyncio.Future[tuple[bool, bytes]]
+    request: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def tell(self, failed: bool, result: bytes) -> None:
+        if not self.answer.done():
+            self.answer.set_result((failed, result))
+
+    def failure(self, kind: str, message: str) -> tuple[bool, bytes]:
+        return _error(kind, f"RequestId: {self.request} Error: {message}")
 
 
 class _Environment:
-    """One ``awslambdaric`` process, and the Runtime API that it polls."""
+    """One ``awslambdaric`` process, and the Runtime API that it polls.
+
+    Made and closed in a thread, as both block; the rest is for the servers' event loop.
+    """
 
     def __init__(self, function: Function, variables: Mapping[str, str], log: Path) -> None:
         self._function = function
-        self._events: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[bool, bytes]] = queue.SimpleQueue()
-        self._initialised = threading.Event()
+        self._calls: asyncio.Queue[_Call | None] = asyncio.Queue()
+        self._call: _Call | None = None
+        self._init_error = b""
+        self._exit_code: int | None = None
         self._server = Server(self._serve)
         self._process = Process(
             [sys.executable, "-S", "-m", "awslambdaric", function.handler],
@@ -169,68 +196,68 @@ class _Environment:
             cwd=function.code,
             log=log,
         )
+        self._end = spawn(self._watch())
 
     @property
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    def invoke(self, payload: bytes) -> tuple[bool, bytes]:
-        request = str(uuid.uuid4())
-        deadline = time.monotonic() + INIT_TIMEOUT
-        while not self._initialised.wait(0.02):
-            if (failure := self._failure(request, deadline, INIT_TIMEOUT)) is not None:
-                return failure
-        deadline = time.monotonic() + self._function.timeout
-        self._events.put((request, payload))
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return self._results.get(timeout=0.05)
-            if (failure := self._failure(request, deadline, self._function.timeout)) is not None:
-                return failure
-
-    def _failure(self, request: str, deadline: float, timeout: float) -> tuple[bool, bytes] | None:
-        """Return what Lambda reports where the process is gone or too slow."""
-        if (code := self._process.returncode) is not None:
-            with contextlib.suppress(queue.Empty):
-                return self._results.get_nowait()  # it said why before it left
-            message = f"RequestId: {request} Error: Runtime exited with error: exit status {code}"
-            return _error("Runtime.ExitError", message)
-        if time.monotonic() > deadline:
-            self._process.kill()
-            message = f"RequestId: {request} Error: Task timed out after {timeout:.2f} seconds"
-            return _error("Sandbox.Timedout", message)
-        return None
-
     def close(self) -> None:
         self._process.kill()
-        self._events.put(None)
+        self._end.result()
+        spawn(self._calls.put(None)).result()
         self._server.close()
 
-    def _serve(self, request: Request) -> Response:
+    async def call(self, payload: bytes) -> tuple[bool, bytes]:
+        answer: asyncio.Future[tuple[bool, bytes]] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(INIT_TIMEOUT) as limit:
+                self._call = call = _Call(payload, limit, INIT_TIMEOUT, answer)
+                self._calls.put_nowait(call)
+                self._tell_of_the_end()  # where it was before this call
+                return await answer
+        except TimeoutError:
+            await asyncio.to_thread(self._process.kill)
+            return call.failure("Sandbox.Timedout", f"Task timed out after {call.timeout:.2f} seconds")
+
+    async def _watch(self) -> None:
+        self._exit_code = await self._process.wait()
+        self._tell_of_the_end()
+
+    def _tell_of_the_end(self) -> None:
+        """Answer the call that a process which is gone left without, with what it said before it left."""
+        if self._call is None or self._exit_code is None:
+            return
+        if self._init_error:
+            self._call.tell(True, self._init_error)
+        message = f"Runtime exited with error: exit status {self._exit_code}"
+        self._call.tell(*self._call.failure("Runtime.ExitError", message))
+
+    async def _serve(self, request: Request) -> Response:
         parts = request.target.strip("/").split("/")  # 2018-06-01/runtime/...
         if parts[-1] == "next":
-            return self._next()
+            return await self._next()
         if parts[2:4] == ["init", "error"]:
-            self._results.put((True, request.body))
-        elif parts[-1] in ("response", "error"):
-            self._results.put((parts[-1] == "error", request.body))
+            self._init_error = request.body
+        elif parts[-1] in ("response", "error") and self._call is not None:
+            self._call.tell(parts[-1] == "error", request.body)
         return Response(202, b'{"status":"OK"}')
 
-    def _next(self) -> Response:
-        self._initialised.set()
-        event = self._events.get()
-        if event is None:
+    async def _next(self) -> Response:
+        call = await self._calls.get()
+        if call is None:
             return Response(410)
-        request, payload = event
-        deadline = int((time.time() + self._function.timeout) * 1000)
+        call.timeout = self._function.timeout
+        call.limit.reschedule(asyncio.get_running_loop().time() + call.timeout)
+        now = time.time()
         headers = (
             ("content-type", "application/json"),
-            ("Lambda-Runtime-Aws-Request-Id", request),
-            ("Lambda-Runtime-Deadline-Ms", str(deadline)),
-            ("Lambda-Runtime-Invoked-Function-Arn", self._function.arn),
-            ("Lambda-Runtime-Trace-Id", f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"),
+            ("lambda-runtime-aws-request-id", call.request),
+            ("lambda-runtime-deadline-ms", str(int((now + call.timeout) * 1000))),
+            ("lambda-runtime-invoked-function-arn", self._function.arn),
+            ("lambda-runtime-trace-id", f"Root=1-{int(now):08x}-{os.urandom(12).hex()}"),
         )
-        return Response(200, payload, headers)
+        return Response(200, call.payload, headers)
 
 
 def _error(kind: str, message: str) -> tuple[bool, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -72,6 +73,19 @@ class Process:
     def returncode(self) -> int | None:
         """Exit code of the command (128 + signal where one ended it); None while it runs."""
         return self._guard.poll()
+
+    async def wait(self) -> int:
+        """Wait until the command has ended, for its exit code; a thread waits meanwhile."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[int] = loop.create_future()
+
+        def watch() -> None:
+            code = self._guard.wait()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(ended.set_result, code)
+
+        threading.Thread(target=watch, name=f"watch {self.pid}", daemon=True).start()
+        return await ended
 
     def terminate(self) -> None:
         """Ask the command to end (SIGTERM)."""

@@ -177,7 +177,7 @@ class LocalSystem:
             protect=self.pools.protect,
         )
         stack.enter_context(applied(hooks))
-        api = HttpApi(functions.invoke)
+        api = HttpApi()
         executor = stack.enter_context(ThreadPoolExecutor(4))
         deployment = Deployment(aws, functions, api, self._root, executor)
         self._storage.create()
@@ -188,7 +188,7 @@ class LocalSystem:
         stack.enter_context(Loop(Alarms(aws, regions).evaluate, interval=1.0))
         self.state_machines = deployment.state_machines
         stack.callback(_stop_executions, aws, self.client_region, list(self.state_machines.values()))
-        self.api_url = stack.enter_context(Server(api)).url
+        self.api_url = stack.enter_context(Server(api.served_by(functions.call))).url
         uploaded.result()
         self._progress("building the layers")
         deployment.finish()

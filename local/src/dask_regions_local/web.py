@@ -1,18 +1,36 @@
-"""The least HTTP server that three parts of local mode share: API, Lambda Runtime API, ECS metadata."""
+"""The HTTP server that three parts of local mode share: API, Lambda Runtime API, ECS metadata.
+
+One event loop in one thread serves all of them: a request that waits for a function, which is told and
+heard through the Runtime API, changes threads nowhere.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import inspect
 import logging
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
+from functools import cache
+from typing import Any, TypeVar
 
-__all__ = ["Request", "Response", "Server"]
+import uvicorn
+import uvloop
+
+__all__ = ["Request", "Response", "Server", "spawn"]
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+#: Requests that are answered by plain functions, and processes that start or end, at once.
+_THREADS = 64
+#: Seconds that a connection may be idle; an execution environment's is while its function runs, up to 900.
+_KEEP_ALIVE = 1000
+#: Seconds that a server which is closed waits for what is under way.
+_GRACE = 2
 
 
 @dataclass(frozen=True)
@@ -35,23 +53,69 @@ class Response:
     headers: Sequence[tuple[str, str]] = field(default=(("content-type", "application/json"),))
 
 
+_Headers = list[tuple[bytes, bytes]]
+Handle = Callable[[Request], Response] | Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def spawn(coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+    """Run a coroutine on the servers' event loop; only another thread may wait for its result."""
+    with _lock:
+        loop = _loop()
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Start the event loop of all servers of this process; it ends with the process."""
+    loop = uvloop.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
+    thread = threading.Thread(target=loop.run_forever, name="dask-regions-http", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    atexit.register(stop)
+    return loop
+
+
 class Server:
-    """Serve requests on a port of 127.0.0.1, each in a thread.
+    """Serve requests on a port of 127.0.0.1.
 
     Parameters
     ----------
     handle
-        Answers a request; called from many threads at once.
+        Answers a request: a coroutine function, or a plain one, which may block; it is called from many
+        threads at once.
     port
         0 takes a free one.
     """
 
-    def __init__(self, handle: Callable[[Request], Response], *, port: int = 0) -> None:
-        self._server = _ThreadingServer(("127.0.0.1", port), _handler(handle))
-        self.address = f"127.0.0.1:{self._server.server_port}"
+    def __init__(self, handle: Handle, *, port: int = 0) -> None:
+        config = uvicorn.Config(
+            _application(handle),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        # Bound here, where an error is heard; whoever connects from now on is served.
+        listener = socket.create_server(("127.0.0.1", port), backlog=config.backlog)
+        self.address = f"127.0.0.1:{listener.getsockname()[1]}"
         self.url = f"http://{self.address}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._server = uvicorn.Server(config)
+        self._served = spawn(self._server.serve([listener]))
 
     def __enter__(self) -> Server:
         return self
@@ -60,72 +124,50 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stop serving and release the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        """Stop serving and release the port; what is under way has two seconds to be answered."""
+        self._server.should_exit = True
+        self._served.result()
 
 
-class _ThreadingServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+def _application(handle: Handle) -> Any:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the client went away
+            body += message["body"]
+            more = message["more_body"]
+        response, headers = await _response(handle, _request(scope, bytes(body)))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is not an error of ours."""
+    return application
 
 
-def _response(handle: Callable[[Request], Response], request: Request) -> Response:
+def _request(scope: Any, body: bytes) -> Request:
+    # One slash: what follows two would be read as a host.
+    target = "/" + scope["raw_path"].decode().lstrip("/")
+    if query := scope["query_string"].decode():
+        target += f"?{query}"
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    return Request(scope["method"], target, headers, body, scope["client"][0])
+
+
+async def _response(handle: Handle, request: Request) -> tuple[Response, _Headers]:
     try:
-        return handle(request)
+        if inspect.iscoroutinefunction(handle):
+            response = await handle(request)
+        else:
+            response = await asyncio.to_thread(handle, request)
+        return response, _headers(response)
     except Exception:  # noqa: BLE001  the server outlives what a handler does
         _log.exception("%s %s failed", request.method, request.target)
-        return Response(500, b'{"message":"Internal Server Error"}')
+        response = Response(500, b'{"message":"Internal Server Error"}')
+        return response, _headers(response)
 
 
-def _body(headers: Message, stream: BufferedIOBase) -> bytes:
-    """Read a request's body; ValueError where its length is none."""
-    if "chunked" in headers.get("Transfer-Encoding", ""):
-        body = b""
-        while size := int(stream.readline().split(b";")[0], 16):
-            body += stream.read(size)
-            stream.readline()
-        stream.readline()
-        return body
-    length = int(headers.get("Content-Length") or 0)
-    if length < 0:
-        raise ValueError(f"Content-Length: {length}")
-    return stream.read(length)
-
-
-def _handler(handle: Callable[[Request], Response]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1  # headers and body leave together; `handle_one_request` flushes
-
-        def answer(self) -> None:
-            try:
-                body = _body(self.headers, self.rfile)
-            except ValueError:
-                self.close_connection = True  # where the next request starts is unknown
-                self.send_error(400)
-                return
-            request = Request(
-                self.command, self.path, list(self.headers.items()), body, self.client_address[0]
-            )
-            response = _response(handle, request)
-            self.send_response(response.status)
-            for name, value in response.headers:
-                if name.lower() != "content-length":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(response.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(response.body)
-
-        def log_message(self, *_: object) -> None:  # the functions log for themselves
-            pass
-
-    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-        setattr(Handler, f"do_{method}", Handler.answer)
-    return Handler
+def _headers(response: Response) -> _Headers:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    given = [header for header in headers if header[0] != b"content-length"]
+    return [*given, (b"content-length", b"%d" % len(response.body))]

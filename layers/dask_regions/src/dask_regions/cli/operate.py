@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 from rich.status import Status
 from rich.text import Text
@@ -139,7 +141,7 @@ def _scheduler(system: System, region: str) -> SchedulerClient | None:
         return None
     secret = settings.scheduler_secret or token_secret(settings.system_name)
     return SchedulerClient.from_settings(
-        settings.model_copy(update={"scheduler_secret": secret, "aws_region": settings.aws_region or region})
+        replace(settings, scheduler_secret=secret, aws_region=settings.aws_region or region)
     )
 
 
