@@ -42,7 +42,8 @@ class Transfers:
     Attributes
     ----------
     between
-        Bytes of task results by (sending Region, receiving Region), pairs of the same Region included.
+        Bytes of task results as they were sent, perhaps compressed, by (sending Region, receiving Region),
+        pairs of the same Region included.
         Results that a client gathers count as received in the client Region.
     tasks
         Tasks that finished, by Region.

@@ -16,6 +16,7 @@ from dask_regions.placement import (
     shuffle,
     timeouts,
     watch,
+    wire,
 )
 from dask_regions.placement.plugin import PlacementPlugin
 from dask_regions.settings import Settings
@@ -40,6 +41,7 @@ def dask_setup(scheduler: Scheduler) -> None:
     scheduler.no_workers_timeout = settings.no_workers_timeout
     plugin = PlacementPlugin(scheduler, settings.aws_region)
     scheduler.add_plugin(plugin)
+    wire.install(plugin.client_region, relays=True)
     materialize.install(scheduler, plugin.client_region)
     watch.install(scheduler, plugin.move)
     links.install(scheduler)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dask.config
 
-from dask_regions.placement import TASK_BASED, links, meter, timeouts
+from dask_regions.placement import TASK_BASED, links, meter, timeouts, wire
 from dask_regions.placement.marker import enter_region
 from dask_regions.settings import Settings
 
@@ -22,7 +22,9 @@ _TRANSFERS = 100_000
 
 def dask_setup(worker: Worker) -> None:
     """Declare the Region of this worker's process, from ``AWS_REGION``."""
-    enter_region(Settings.from_environment().require("aws_region"))
+    region = Settings.from_environment().require("aws_region")
+    enter_region(region)
+    wire.install(region)
     dask.config.set(TASK_BASED)
     timeouts.set_defaults()
     worker.transfer_outgoing_log = deque(worker.transfer_outgoing_log, maxlen=_TRANSFERS)
@@ -34,3 +36,4 @@ def dask_setup(worker: Worker) -> None:
 def dask_teardown(worker: Worker) -> None:  # noqa: ARG001  Dask calls it so
     """Take the declaration back."""
     enter_region(None)
+    wire.install(None)
