@@ -137,7 +137,7 @@ def _seconds(value: str | float) -> float:
     return seconds
 
 
-# By hand: every function imports this module, and pydantic would be a third of what a search imports.
+# By hand: every function imports this module, and pydantic would be two fifths of what a search imports.
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "system_name": _name,
     "datasets_file": Path,
