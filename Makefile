@@ -40,8 +40,7 @@ check: .venv/all ## the static part of what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/mypy layers/dask_regions/src local/src
 	@for function in functions/*/; do $(BIN)/mypy $$function/app.py || exit 1; done
-	$(BIN)/mypy tests
-	$(BIN)/mypy benchmarks
+	$(BIN)/mypy testing tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/dask-regions check
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'

@@ -17,15 +17,15 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from dask_regions import config
-from dask_regions.catalog import paging
-from dask_regions.catalog.api import create_app
-from dask_regions.catalog.evaluate import evaluate
+from dask_regions.catalog.asking import paging
+from dask_regions.catalog.asking.evaluate import evaluate
+from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.indexing import Indexed, indexed
-from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.store import Bucket, Outcome, Page, Put, Store, Writer
+from dask_regions.catalog.web.api import create_app
 from dask_regions.models import Configuration
-from dask_regions_local.front import HttpApi
-from dask_regions_local.web import Request, Response, Server
+from dask_regions_local.emulator.http.front import HttpApi
+from dask_regions_local.emulator.http.server import Request, Response, Server
 
 ROOT = Path(__file__).parents[1]
 #: Parameters of a fixture: the engines, those of OpenSearch in one process of pytest-xdist.

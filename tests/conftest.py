@@ -11,7 +11,7 @@ from itertools import count
 import dask
 import pytest
 
-from tests import opensearch
+from testing import opensearch
 
 # A shell starts what runs in its background with SIGINT ignored, and so would be all that the tests
 # start and interrupt.

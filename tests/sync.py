@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
 from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import ObjectStore
@@ -19,6 +18,7 @@ from dask_regions.sync.sharding import plan_shards
 from dask_regions.sync.steps import Import, RegionShards, ShardStep, SwapRequest, generation_name
 from dask_regions.sync.swapping import swap
 from dask_regions.sync.writing import write_items
+from testing.bucket import PREFIX, SyntheticBucket
 
 WEST = "us-west-2"
 BUCKET = "cmip6-copy"

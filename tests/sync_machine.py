@@ -23,8 +23,8 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import DefaultConfig
 from moto.fsx.responses import FSxResponse
 
+from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import open_catalog
-from dask_regions.catalog.query import SearchQuery
 from dask_regions.names import file_system_parameter
 
 __all__ = [

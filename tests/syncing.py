@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.catalog.opensearch import OpenSearchCatalog
-from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.store import Outcome, Put, Remove, Store, Writer
 
 __all__ = ["ids", "left_behind", "make_item", "put", "seen", "source_of", "sync", "write"]

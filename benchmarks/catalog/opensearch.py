@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests import opensearch
+from testing import opensearch
 
 __all__ = ["catalog_url", "describe", "running", "settle"]
 

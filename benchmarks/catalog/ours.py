@@ -21,14 +21,14 @@ from typing import Any
 from benchmarks.catalog.client import Request
 from benchmarks.catalog.items import COLLECTIONS, REGIONS, Archive
 from dask_regions.catalog.engines import open_catalog
-from dask_regions.catalog.routes import ROUTES
 from dask_regions.catalog.store import Outcome, Put
-from dask_regions_local import lambdas
-from dask_regions_local.front import HttpApi, Invocation
-from dask_regions_local.lambdas import Function, Functions
-from dask_regions_local.layers import build_layer, build_runtime
-from dask_regions_local.web import Request as WebRequest
-from dask_regions_local.web import Server
+from dask_regions.catalog.web.routes import ROUTES
+from dask_regions_local.emulator.functions import lambdas
+from dask_regions_local.emulator.functions.lambdas import Function, Functions
+from dask_regions_local.emulator.functions.layers import build_layer, build_runtime
+from dask_regions_local.emulator.http.front import HttpApi, Invocation
+from dask_regions_local.emulator.http.server import Request as WebRequest
+from dask_regions_local.emulator.http.server import Server
 
 __all__ = ["CODE", "ROOT", "Handler", "environment", "event_of", "layer", "load", "serving"]
 

@@ -1,7 +1,7 @@
 """What a sync of 100,000 CMIP6-shaped datasets lists, reads, writes and needs of memory.
 
 ``python -m benchmarks.catalog.sync`` runs the steps of the state machine on a made-up bucket
-(:mod:`benchmarks.catalog.bucket` says how it is shaped and why), first with an empty catalog, then
+(:mod:`testing.bucket` says how it is shaped and why), first with an empty catalog, then
 unchanged, then with one store in a thousand written anew. Requests are counted, not timed: there is no S3.
 
 Reading the metadata of a store takes some milliseconds of CPU, so that 100,000 of them would take longer
@@ -22,8 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
 from dask_regions.harvest.base import ObjectStore
+from testing.bucket import PREFIX, SyntheticBucket
 
 __all__ = ["delimiter_walk", "main"]
 

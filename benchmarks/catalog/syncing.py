@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from benchmarks.catalog.bucket import PREFIX, SyntheticBucket
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.errors import NotFoundError
 from dask_regions.harvest.base import Reading, StoredObject
@@ -21,6 +20,7 @@ from dask_regions.sync.sharding import plan_shards
 from dask_regions.sync.steps import Import, RegionShards, ShardStep, SwapRequest, generation_name
 from dask_regions.sync.swapping import swap
 from dask_regions.sync.writing import write_items
+from testing.bucket import PREFIX, SyntheticBucket
 
 __all__ = ["System"]
 

@@ -27,7 +27,7 @@ import click
 from distributed import Client, Scheduler
 
 from benchmarks.planning.graphs import EAST, GRAPHS, WEST
-from dask_regions.placement.plugin import PlacementPlugin
+from dask_regions.placement.hooks.scheduler.plugin import PlacementPlugin
 
 _START_SECONDS = 300
 
@@ -110,7 +110,7 @@ def _row(name: str, repeats: int, memory: bool) -> Row:
 
 async def _run(name: str, ours: bool, traced: bool = False) -> Run:
     """Send one graph to a new scheduler."""
-    preload = ["dask_regions.placement.preload"] if ours else []
+    preload = ["dask_regions.placement.processes.scheduler_preload"] if ours else []
     settings: dict[str, Any] = {"port": 0, "host": "127.0.0.1", "dashboard_address": ":0", "preload": preload}
     async with Scheduler(**settings) as scheduler:
         with _workers(scheduler.address):
@@ -130,7 +130,7 @@ def _workers(address: str) -> Iterator[None]:
         "--no-nanny",
         "--no-dashboard",
     ]
-    command += ["--preload", "dask_regions.placement.worker_preload"]
+    command += ["--preload", "dask_regions.placement.processes.worker_preload"]
     processes = [
         subprocess.Popen(
             [sys.executable, *command, "--resources", f"region-{region}=1"],

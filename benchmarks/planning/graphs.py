@@ -13,7 +13,7 @@ from dask.base import annotate
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from dask_regions.placement.marker import RegionArray
+from dask_regions.data.array import RegionArray
 
 __all__ = ["GRAPHS"]
 

@@ -17,12 +17,12 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.wan.cluster import Cluster, TimeLimitError
-from benchmarks.wan.data import VARIABLE, make
 from benchmarks.wan.document import update
 from benchmarks.wan.network import ROOT, Link, check_machine
 from benchmarks.wan.peers import PEERS
 from benchmarks.wan.report import Run, as_json, bars, cells, planned, table
-from benchmarks.wan.workloads import FULL, SMALL, WORKLOADS, Size
+from testing.workload_data import VARIABLE, make
+from testing.workloads import FULL, SMALL, WORKLOADS, Size
 
 __all__ = ["main"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.wan.network import ADDRESSES, Link, Network, stop
 from benchmarks.wan.peers import PORT, Peer
-from benchmarks.wan.workloads import CLIENT
+from testing.workloads import CLIENT
 
 __all__ = ["Cluster", "TimeLimitError"]
 
@@ -126,12 +126,18 @@ class Cluster:
         self.close()
 
     def _start(self) -> None:
-        preload = ["--preload", "dask_regions.placement.preload"] if self._peer.placement else []
+        preload = (
+            ["--preload", "dask_regions.placement.processes.scheduler_preload"]
+            if self._peer.placement
+            else []
+        )
         scheduler = ["distributed.cli.dask_scheduler", "--host", ADDRESSES[CLIENT], "--port", "8786"]
         self._network.start(
             CLIENT, [*scheduler, "--no-dashboard", *preload], {**self._peer.environment, **_FROZEN}
         )
-        preload = ["--preload", "dask_regions.placement.worker_preload"] if self._peer.placement else []
+        preload = (
+            ["--preload", "dask_regions.placement.processes.worker_preload"] if self._peer.placement else []
+        )
         for region, workers in self._peer.pools.items():
             for number in range(workers):
                 worker = ["distributed.cli.dask_worker", _SCHEDULER, "--host", ADDRESSES[region]]

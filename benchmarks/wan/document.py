@@ -9,7 +9,7 @@ from benchmarks.document import machine, replace
 from benchmarks.wan.network import Link
 from benchmarks.wan.peers import PEERS
 from benchmarks.wan.report import Cell, bars, planned, table
-from benchmarks.wan.workloads import WORKLOADS, Size
+from testing.workloads import WORKLOADS, Size
 
 __all__ = ["update"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
-from benchmarks.wan.workloads import CLIENT, EAST, WEST
+from testing.workloads import CLIENT, EAST, WEST
 
 __all__ = ["ADDRESSES", "ROOT", "Link", "Network", "check_machine", "stop"]
 

@@ -11,9 +11,9 @@ from dask.base import annotate
 from distributed import Client
 
 import dask_regions
-from benchmarks.wan.data import VARIABLE, GuardedStore, RemoteStore, item
 from benchmarks.wan.network import ADDRESSES
-from benchmarks.wan.workloads import CLIENT, EAST, REGIONS, WEST
+from testing.workload_data import VARIABLE, GuardedStore, RemoteStore, item
+from testing.workloads import CLIENT, EAST, REGIONS, WEST
 
 __all__ = ["PEERS", "PORT", "Peer"]
 

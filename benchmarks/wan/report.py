@@ -8,7 +8,7 @@ from math import exp, log
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from benchmarks.wan.workloads import WORKLOADS, Size
+from testing.workloads import WORKLOADS, Size
 
 __all__ = ["Cell", "Run", "Verdict", "as_json", "bars", "cells", "planned", "table"]
 

@@ -24,7 +24,7 @@ from distributed import Client, get_task_stream
 import dask_regions
 from benchmarks.wan.network import ADDRESSES
 from benchmarks.wan.peers import PEERS
-from benchmarks.wan.workloads import WORKLOADS
+from testing.workloads import WORKLOADS
 
 __all__ = ["Session", "main"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dask_regions.aws.opensearch import signer
-from dask_regions.catalog.api import create_app
 from dask_regions.catalog.engines import open_catalog
+from dask_regions.catalog.web.api import create_app
 from dask_regions.settings import Settings
 
 if TYPE_CHECKING:

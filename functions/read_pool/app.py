@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions.aws.pools import read_pool
+from dask_regions.scale.steps import read_pool
 from dask_regions.settings import Settings
 
 logger = Logger()

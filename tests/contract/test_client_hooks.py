@@ -16,14 +16,14 @@ from distributed.protocol.serialize import deserialize, serialize, to_serialize
 from distributed.shuffle._core import ShuffleRun
 
 from dask_regions.client.plan import FINALIZE
-from dask_regions.placement import meter
+from dask_regions.placement.hooks.worker import meter
 
 from .signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 
 PLAN = "look at client/plan.py and client/compute.py"
-METER = "look at placement/meter.py"
+METER = "look at hooks/worker/meter.py"
 
 
 class RecordingClient:

@@ -112,7 +112,7 @@ async def test_task_states_have_what_planning_reads(scheduler: Scheduler, client
     two = client.submit(lambda x: x, one)
     await two
     task = scheduler.tasks[one.key]
-    look = "look at placement/situation.py and placement/materialize.py"
+    look = "look at planning/situation.py and hooks/scheduler/materialize.py"
     assert isinstance(task.run_spec, GraphNode), look
     assert task.nbytes > 0, look
     assert len(task.group) == 1, look
@@ -148,8 +148,8 @@ def test_fused_tasks_keep_their_parts_in_their_arguments() -> None:
     inner = Task("a", abs, DataNode(None, -1))
     fused = GraphNode.fuse(inner, Task("b", float, TaskRef("a")))
     parts = fused.args[0]  # type: ignore[attr-defined]
-    assert set(parts) == {"a", "b"}, "look at placement/payload.py"
-    assert parts["a"].args[0].value == -1, "look at placement/payload.py"
+    assert set(parts) == {"a", "b"}, "look at planning/payload.py"
+    assert parts["a"].args[0].value == -1, "look at planning/payload.py"
 
 
 def test_a_custom_annotation_stops_fusion() -> None:

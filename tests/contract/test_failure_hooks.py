@@ -17,7 +17,8 @@ from distributed.worker_state_machine import GatherDepNetworkFailureEvent
 
 from dask_regions.errors import EmptyPoolError, UnavailableError
 from dask_regions.names import POOL_TOPIC
-from dask_regions.placement import links, timeouts, watch
+from dask_regions.placement.failures import links, watch
+from dask_regions.placement.hooks import timeouts
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -69,7 +70,7 @@ async def told(scheduler: Scheduler, state: str) -> str:
 async def test_the_check_for_tasks_that_wait_in_vain_can_be_replaced(
     scheduler: Scheduler, client: Client
 ) -> None:
-    look = "look at placement/watch.py, _name_empty_pools"
+    look = "look at failures/watch.py, _name_empty_pools"
     watch.install(scheduler, move)
     scheduler.no_workers_timeout = 0.1
     with pytest.raises(EmptyPoolError, match="pool ap-southeast-2 had no workers for 0 s") as caught:
@@ -96,7 +97,7 @@ async def test_the_removal_of_a_worker_is_an_event_of_its_own_topic(
     address = workers[0].address
     await scheduler.remove_worker(address, stimulus_id="test", close=False)
     events = [event for _, event in scheduler.get_events(address) if event.get("action") == "remove-worker"]
-    look = "look at placement/watch.py, PoolWatch._forgive"
+    look = "look at failures/watch.py, PoolWatch._forgive"
     assert events[-1]["processing-tasks"] == {running.key}, look
     assert events[-1]["expected"] is False, look
     assert scheduler.tasks[running.key].suspicious == 1, look
@@ -112,20 +113,20 @@ async def test_a_ready_task_is_sent_when_it_is_recommended_for_processing(
     [task] = scheduler.unrunnable
     move(task, EAST)
     scheduler.transitions({task.key: "processing"}, "test")
-    assert await future == 0, "look at placement/failover.py, fail_over"
+    assert await future == 0, "look at failures/failover.py, fail_over"
 
 
 async def test_a_queued_task_may_be_recommended_to_wait_and_a_worker_says_when_it_was_seen(
     scheduler: Scheduler,
 ) -> None:
-    look = "look at placement/failover.py, fail_over, and placement/queueing.py"
+    look = "look at failures/failover.py, fail_over, and hooks/scheduler/queueing.py"
     assert ("queued", "released") in scheduler._TRANSITIONS_TABLE, look
     assert ("released", "waiting") in scheduler._TRANSITIONS_TABLE, look
-    assert "last_seen" in WorkerState.__slots__, "look at placement/watch.py and placement/locality.py"
+    assert "last_seen" in WorkerState.__slots__, "look at failures/watch.py and hooks/scheduler/locality.py"
 
 
 async def test_the_time_to_live_of_workers_is_looked_after_by_a_named_callback(scheduler: Scheduler) -> None:
-    look = "look at placement/timeouts.py, apply_to_scheduler"
+    look = "look at hooks/timeouts.py, apply_to_scheduler"
     with dask.config.set({"distributed.scheduler.worker-ttl": "30s"}):
         timeouts.apply_to_scheduler(scheduler)
     callback = scheduler.periodic_callbacks["worker-ttl"]
@@ -143,7 +144,7 @@ def test_defaults_for_a_wan_do_not_beat_what_the_user_set() -> None:
 async def test_a_worker_reports_peers_it_cannot_fetch_from_and_its_tasks_fail_in_time(
     scheduler: Scheduler, client: Client, workers: tuple[Worker, Worker]
 ) -> None:
-    look = "look at placement/links.py"
+    look = "look at failures/links.py"
     west, east = workers
     watching = links.LinkWatch(scheduler, patience=0.0, give_up=2.0)
     scheduler.add_plugin(watching)
@@ -188,4 +189,4 @@ async def test_a_link_that_works_again_is_told(
 
 def test_a_network_failure_is_an_event_of_its_own() -> None:
     event = GatherDepNetworkFailureEvent(worker="tcp://1", total_nbytes=0, stimulus_id="s")
-    assert event.worker == "tcp://1", "look at placement/links.py, report_failures"
+    assert event.worker == "tcp://1", "look at failures/links.py, report_failures"

@@ -1,4 +1,4 @@
-"""What locality and P2P replace. After an upgrade: look at placement/locality.py and placement/shuffle.py."""
+"""What locality and P2P replace. After an upgrade: look at locality.py and p2p.py in hooks/scheduler."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 
-LOCALITY = "look at placement/locality.py"
-SHUFFLE = "look at placement/shuffle.py"
+LOCALITY = "look at hooks/scheduler/locality.py"
+SHUFFLE = "look at hooks/scheduler/p2p.py"
 
 
 def test_the_methods_that_locality_replaces_are_called_as_they_were() -> None:

@@ -17,7 +17,7 @@ from moto.events.utils import EventTemplateParser
 from moto.fsx.responses import FSxResponse
 from moto.stepfunctions.parser.asl.utils import boto_client
 
-from dask_regions_local import moto_patches
+from dask_regions_local.emulator import moto_patches
 
 ACCOUNT, REGION = "123456789012", "eu-west-2"
 EVENT: Any = {

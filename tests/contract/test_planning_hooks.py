@@ -25,9 +25,9 @@ from dask.typing import Key
 from distributed import Client, Scheduler
 from distributed.utils import offload
 
-from dask_regions.placement.layers import graphs_of
-from dask_regions.placement.regroup import _COMBINE, _entries
-from dask_regions.placement.sizes import _FINALIZE, _intermediates, layer_blocks
+from dask_regions.placement.planning.layers import graphs_of
+from dask_regions.placement.planning.regroup import _COMBINE, _entries
+from dask_regions.placement.planning.sizes import _FINALIZE, _intermediates, layer_blocks
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -46,7 +46,7 @@ def months(steps: int) -> xr.DataArray:
 
 
 def test_the_scheduler_materialises_by_a_function_of_its_module() -> None:
-    look = "look at placement/materialize.py: it replaces distributed.scheduler._materialize_graph"
+    look = "look at hooks/scheduler/materialize.py: it replaces distributed.scheduler._materialize_graph"
     assert list(inspect.signature(distributed.scheduler._materialize_graph).parameters) == [
         "expr",
         "validate",
@@ -57,7 +57,7 @@ def test_the_scheduler_materialises_by_a_function_of_its_module() -> None:
 
 
 async def test_graphs_arrive_by_a_stream_handler_with_the_keys_that_are_wanted(scheduler: Scheduler) -> None:
-    look = "look at placement/materialize.py: install wraps stream_handlers['update-graph']"
+    look = "look at hooks/scheduler/materialize.py: install wraps stream_handlers['update-graph']"
     calls: list[dict[str, Any]] = []
     arrived = asyncio.Event()
 
@@ -76,17 +76,17 @@ async def test_graphs_arrive_by_a_stream_handler_with_the_keys_that_are_wanted(s
 async def test_the_offload_thread_inherits_context_variables() -> None:
     variable: ContextVar[int] = ContextVar("variable", default=0)
     variable.set(1)
-    assert await offload(variable.get) == 1, "look at placement/materialize.py: _handover"
+    assert await offload(variable.get) == 1, "look at hooks/scheduler/materialize.py: _handover"
 
 
 def test_a_collections_graph_is_found_in_its_expression_and_has_layers_with_chunks() -> None:
     array = da.ones((4, 4), chunks=2) + 1
     expression = FinalizeCompute(collections_to_expr([array])).optimize()
     found = list(graphs_of(expression))
-    assert found, "look at placement/layers.py: graphs_of"
+    assert found, "look at planning/layers.py: graphs_of"
     assert isinstance(found[0], HighLevelGraph)
     blocks = layer_blocks(found[0].layers[array.name])
-    assert blocks is not None, "look at placement/sizes.py: layer_blocks reads collection_annotations"
+    assert blocks is not None, "look at planning/sizes.py: layer_blocks reads collection_annotations"
     assert blocks.nbytes((0, 1)) == 2 * 2 * 8
 
 
@@ -95,12 +95,12 @@ def test_the_first_layer_of_a_reduction_says_which_axes_it_reduces() -> None:
     (chunk,) = (layer for name, layer in mean.dask.layers.items() if name.startswith("mean_chunk"))
     blocks = layer_blocks(chunk)
     assert blocks is not None
-    assert blocks.nbytes((0, 0)) == 2 * 3 * 8, "look at placement/sizes.py: _reduced and _INTERMEDIATES"
+    assert blocks.nbytes((0, 0)) == 2 * 3 * 8, "look at planning/sizes.py: _reduced and _INTERMEDIATES"
 
 
 def test_flox_names_its_steps_and_functions() -> None:
     graph = months(400).groupby("time.month").mean().data.dask
-    look = "look at placement/sizes.py (_INTERMEDIATES, _of_group_step) and placement/regroup.py (_COMBINE)"
+    look = "look at planning/sizes.py (_INTERMEDIATES, _of_group_step) and planning/regroup.py (_COMBINE)"
     chunks = [layer for name, layer in graph.layers.items() if "-chunk" in name]
     assert [_intermediates(layer.task) for layer in chunks] == [2], look
     steps_of_tree = [
@@ -114,7 +114,7 @@ def test_flox_names_its_steps_and_functions() -> None:
 
 def test_a_fused_task_holds_its_graph_its_result_and_its_inputs() -> None:
     fused = GraphNode.fuse(Task("a", abs, TaskRef("x")), Task("k", abs, TaskRef("a")))
-    look = "look at placement/unfuse.py and placement/regroup.py (_with_leaves)"
+    look = "look at planning/fused.py and planning/regroup.py (_with_leaves)"
     assert isinstance(fused, Task), look
     assert fused.func is _execute_subgraph, look
     assert [fused.args[0].keys(), *fused.args[1:]] == [{"a", "k"}, "k", ("x",), TaskRef("x")], look
@@ -125,17 +125,17 @@ def test_blocks_of_a_fused_layer_share_one_graph_whose_keys_are_names_and_axes()
     fused = [node.args[0] for node in graph.values() if getattr(node, "func", None) is _execute_subgraph]
     of_add = [inner for inner in fused if any(str(key).startswith("add-") for key in inner)]
     assert all(any(str(key).endswith("_.0_.1") for key in inner) for inner in of_add), (
-        "look at placement/sizes.py: of_block"
+        "look at planning/sizes.py: of_block"
     )
     assert len({id(inner) for inner in of_add}) == 1, (
-        "look at placement/payload.py: the memo of what was walked"
+        "look at planning/payload.py: the memo of what was walked"
     )
 
 
 def test_a_tree_reductions_steps_are_named_and_take_a_list() -> None:
     graph = materialised(da.ones((64, 2), chunks=(1, 2)).sum(axis=0))
     steps = [node for key, node in graph.items() if isinstance(key, tuple) and _COMBINE.search(str(key[0]))]
-    look = "look at placement/regroup.py: _COMBINE, _step and _entries"
+    look = "look at planning/regroup.py: _COMBINE, _step and _entries"
     assert steps, look
     assert all(_entries(node.args[0]) is not None for node in steps), look
     assert _entries(List(TaskRef("a"))) == (TaskRef("a"),), look
@@ -143,25 +143,25 @@ def test_a_tree_reductions_steps_are_named_and_take_a_list() -> None:
 
 def test_results_are_put_together_by_a_task_of_this_name() -> None:
     graph = materialised(da.ones(4, chunks=2))
-    assert any(str(key).startswith(_FINALIZE) for key in graph), "look at placement/sizes.py: _FINALIZE"
+    assert any(str(key).startswith(_FINALIZE) for key in graph), "look at planning/sizes.py: _FINALIZE"
 
 
 def test_delayed_objects_are_wrapped_where_they_must_not_be_reused() -> None:
     graph = materialised(delayed(sum)(da.ones(4, chunks=2)))
-    look = "look at placement/unfuse.py: unwrap"
+    look = "look at planning/fused.py: unwrap"
     wrapped = [node for node in graph.values() if getattr(node, "func", None) is ProhibitReuse._identity]
     assert wrapped, look
     assert all(isinstance(node.args[0], GraphNode) for node in wrapped), look
 
 
 def test_nodes_that_hold_a_value_or_another_name_are_what_they_were() -> None:
-    assert DataNode("k", 1).value == 1, "look at placement/reads.py"
-    assert Alias("k", "target").target == "target", "look at placement/plan.py: _delivered"
+    assert DataNode("k", 1).value == 1, "look at planning/reads.py"
+    assert Alias("k", "target").target == "target", "look at planning/plan.py: _delivered"
 
 
 def test_wanted_keys_of_blocks_are_tuples_and_of_results_are_not() -> None:
     array = da.ones(4, chunks=2)
-    look = "look at placement/plan.py: _requested tells compute from persist by it"
+    look = "look at planning/plan.py: _requested tells compute from persist by it"
     persisted = collections_to_expr([array]).optimize()
     assert all(isinstance(key, tuple) for key in flatten(persisted.__dask_keys__())), look
     computed = FinalizeCompute(collections_to_expr([array])).optimize()

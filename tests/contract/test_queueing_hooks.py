@@ -1,4 +1,4 @@
-"""What queueing replaces on a scheduler. After an upgrade: look at placement/queueing.py and ahead.py."""
+"""What queueing replaces. After an upgrade: look at hooks/scheduler/queueing.py and ahead.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 
-LOOK = "look at placement/queueing.py"
+LOOK = "look at hooks/scheduler/queueing.py"
 WEST = {"region-us-west-2": 1.0}
 
 
@@ -102,6 +102,10 @@ async def test_a_heartbeat_brings_the_latency_of_the_one_before(scheduler: Sched
         for _ in range(3):
             before = ws.metrics
             await worker.heartbeat()
-            assert ws.metrics is not before, "look at placement/ahead.py: a heartbeat is told by its identity"
+            assert ws.metrics is not before, (
+                "look at hooks/scheduler/ahead.py: a heartbeat is told by its identity"
+            )
             seen.append(ws.metrics["digests_total_since_heartbeat"].get("latency"))
-        assert any(latency is not None and 0 < latency < 60 for latency in seen), "look at placement/ahead.py"
+        assert any(latency is not None and 0 < latency < 60 for latency in seen), (
+            "look at hooks/scheduler/ahead.py"
+        )

@@ -1,4 +1,4 @@
-"""What deflated messages rest on. After an upgrade: look at placement/wire.py."""
+"""What deflated messages rest on. After an upgrade: look at hooks/wire.py."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from distributed.protocol.core import dumps
 from distributed.protocol.serialize import ToPickle
 from distributed.protocol.utils import pack_frames, unpack_frames
 
-from dask_regions.placement import wire
+from dask_regions.placement.hooks import wire
 
 from .signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 
-WIRE = "look at placement/wire.py"
+WIRE = "look at hooks/wire.py"
 
 
 def test_a_connection_writes_and_reads_as_it_did() -> None:

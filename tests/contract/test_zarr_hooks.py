@@ -17,13 +17,13 @@ from xarray.core import indexing
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, StorePath, WrapperStore
 
-from dask_regions.placement.marker import RegionArray
+from dask_regions.data.array import RegionArray
 
 
 def test_an_array_stores_what_leads_to_its_store() -> None:
     store = MemoryStore()
     array = zarr.create_array(store, shape=(4,), dtype="f8")
-    look = "look at _WRAPPED in placement/payload.py: it follows stored attributes"
+    look = "look at _WRAPPED in planning/payload.py: it follows stored attributes"
     assert vars(array)["_async_array"] is not None, look
     path = vars(array._async_array)["store_path"]
     assert isinstance(path, StorePath), look
@@ -36,7 +36,7 @@ def test_coroutines_of_a_store_run_on_zarrs_own_event_loop() -> None:
     async def thread() -> int:
         return threading.get_ident()
 
-    look = "look at placement/contents.py and forward.py: they wait for it from a task's thread"
+    look = "look at data/contents.py and forward.py: they wait for it from a task's thread"
     assert sync(thread()) == sync(thread()) != threading.get_ident(), look
 
 
@@ -66,7 +66,7 @@ def test_a_recorder_sees_every_read_of_opening(tmp_path: Path) -> None:
 
     xr.Dataset({"x": ("i", np.arange(3.0))}, {"i": [1, 2, 3]}).to_zarr(tmp_path, zarr_format=2)
     xr.open_zarr(Recorder(LocalStore(tmp_path, read_only=True)), chunks=None)
-    assert {".zmetadata", "i/0"} <= seen, "look at _Recorder in placement/contents.py"
+    assert {".zmetadata", "i/0"} <= seen, "look at _Recorder in data/contents.py"
 
 
 @pytest.mark.xdist_group("placement")
@@ -77,11 +77,11 @@ def test_a_clients_event_loop_is_reachable_from_other_threads() -> None:
     ):
         assert client.loop is not None
         loop = client.loop.asyncio_loop
-        assert loop.is_running(), "look at placement/forward.py"
+        assert loop.is_running(), "look at data/forward.py"
 
 
 def test_a_store_that_wraps_another_overrides_these_methods() -> None:
-    look = "look at placement/contents.py: its recorder overrides them"
+    look = "look at data/contents.py: its recorder overrides them"
     for name in ("_get_many", "_ensure_open"):
         assert callable(getattr(WrapperStore, name, None)), look
 
@@ -89,7 +89,7 @@ def test_a_store_that_wraps_another_overrides_these_methods() -> None:
 def test_a_registered_token_goes_before_an_objects_own() -> None:
     class Refuses(xr.Variable):
         def __dask_tokenize__(self) -> Any:
-            raise AssertionError("look at placement/marker.py: _without_reading")
+            raise AssertionError("look at data/array.py: _without_reading")
 
     array = RegionArray(np.ones(3), region="us-west-2", what="x", token="1")
     lazy = indexing.LazilyIndexedArray(array)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from operate import run_state_machine
 
-from dask_regions_local.data import make
-from dask_regions_local.system import LocalSystem
+from dask_regions_local.demo.data import make
+from dask_regions_local.emulator.system import LocalSystem
 
 ROOT = Path(__file__).parents[2]
 # What local mode reads of the repository; the rest is not needed to run it.

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 
 from dask_regions import names
-from dask_regions_local.system import LocalSystem
+from dask_regions_local.emulator.system import LocalSystem
 
 
 def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pystac_client
 import pytest
 from operate import run_state_machine
 
-from dask_regions_local.data import ROOT, make
-from dask_regions_local.system import LocalSystem
+from dask_regions_local.demo.data import ROOT, make
+from dask_regions_local.emulator.system import LocalSystem
 
 pytestmark = pytest.mark.cluster
 

@@ -19,8 +19,8 @@ from operate import slow, wait_until
 
 import dask_regions
 from dask_regions import names
-from dask_regions.placement.plugin import records
-from dask_regions_local.system import LocalSystem
+from dask_regions.placement.hooks.scheduler.plugin import records
+from dask_regions_local.emulator.system import LocalSystem
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 

@@ -8,7 +8,7 @@ from operate import desired, slow, wait_until
 
 import dask_regions
 from dask_regions import names
-from dask_regions_local.system import LocalSystem
+from dask_regions_local.emulator.system import LocalSystem
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 

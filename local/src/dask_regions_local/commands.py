@@ -16,7 +16,7 @@ from rich.table import Table
 from dask_regions.cli.system import Options
 
 if TYPE_CHECKING:
-    from dask_regions_local.system import LocalSystem
+    from dask_regions_local.emulator.system import LocalSystem
 
 __all__ = ["demo", "local"]
 
@@ -43,7 +43,7 @@ def demo(options: Options, directory: Path | None, keep: bool) -> None:
       dask-regions demo
       dask-regions demo --keep             then open the dashboard that it prints
     """
-    from dask_regions_local.demo import run
+    from dask_regions_local.demo.run import run
 
     console = Console(highlight=False)
     with run(directory or options.local, console) as system:
@@ -67,8 +67,8 @@ def local(options: Options, directory: Path | None) -> None:
       dask-regions local
       dask-regions local --directory scratch
     """
-    from dask_regions_local import data
-    from dask_regions_local.system import LocalSystem
+    from dask_regions_local.demo import data
+    from dask_regions_local.emulator.system import LocalSystem
 
     console = Console(highlight=False)
     where = directory or options.local

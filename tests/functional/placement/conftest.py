@@ -30,7 +30,7 @@ class Cluster:
         self.file = directory / "scheduler.json"
         scheduler = ["dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
         scheduler += ["--host", "127.0.0.1", "--scheduler-file", str(self.file)]
-        for preload in ("dask_regions.placement.preload", *map(str, preloads)):
+        for preload in ("dask_regions.placement.processes.scheduler_preload", *map(str, preloads)):
             scheduler += ["--preload", preload]
         self._start(scheduler, CLIENT)
         try:
@@ -42,7 +42,7 @@ class Cluster:
     def add_worker(self, region: str) -> subprocess.Popen[bytes]:
         worker = ["dask_worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny"]
         worker += ["--host", "127.0.0.1", "--no-dashboard", "--resources", f"region-{region}=1"]
-        return self._start([*worker, "--preload", "dask_regions.placement.worker_preload"], region)
+        return self._start([*worker, "--preload", "dask_regions.placement.processes.worker_preload"], region)
 
     def workers(self, region: str) -> list[str]:
         info = self.client.scheduler_info(n_workers=-1)["workers"]

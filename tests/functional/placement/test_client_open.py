@@ -19,7 +19,7 @@ from dask_regions.errors import (
     UnavailableError,
     WrongRegionError,
 )
-from dask_regions.placement.plugin import records
+from dask_regions.placement.hooks.scheduler.plugin import records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

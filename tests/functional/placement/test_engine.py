@@ -12,7 +12,7 @@ from distributed import Client
 
 from dask_regions.client.engine import RegionBackend
 from dask_regions.errors import NotFoundError, RequestError, WrongRegionError
-from dask_regions.placement.plugin import records
+from dask_regions.placement.hooks.scheduler.plugin import records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

@@ -18,10 +18,10 @@ import xarray as xr
 from distributed import Client
 
 import dask_regions
-from benchmarks.wan.data import VARIABLE, item, make
-from benchmarks.wan.workloads import CLIENT, EAST, REGIONS, SMALL, WEST, WORKLOADS, Workload
 from dask_regions.client.connect import connect
 from dask_regions.errors import EmptyPoolError
+from testing.workload_data import VARIABLE, item, make
+from testing.workloads import CLIENT, EAST, REGIONS, SMALL, WEST, WORKLOADS, Workload
 
 pytestmark = [
     pytest.mark.cluster,

@@ -8,7 +8,7 @@ from time import time
 import pytest
 from distributed import Client, Event, Scheduler, Worker, wait
 
-from dask_regions.placement import locality, queueing
+from dask_regions.placement.hooks.scheduler import locality, queueing
 
 from .in_process import start_client, start_scheduler, start_workers, until
 

@@ -14,8 +14,8 @@ from distributed import Client, get_worker, wait
 
 import dask_regions
 from dask_regions.client.transfers import Transfers
+from dask_regions.data.array import RegionArray
 from dask_regions.errors import WrongRegionError
-from dask_regions.placement.marker import RegionArray
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, Event, Scheduler, wait
 from distributed.core import Status
 
-from dask_regions.placement import ahead, queueing
-from dask_regions.placement.situation import region_of_worker
+from dask_regions.placement.hooks.scheduler import ahead, queueing
+from dask_regions.placement.planning.situation import region_of_worker
 
 from .in_process import start_client, start_scheduler, start_workers, until
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
 
-from dask_regions.placement import locality, queueing, shuffle
-from dask_regions.placement.situation import region_of_worker
+from dask_regions.placement.hooks.scheduler import locality, p2p, queueing
+from dask_regions.placement.planning.situation import region_of_worker
 
 from .in_process import start_client, start_scheduler, start_workers, until
 
@@ -43,7 +43,7 @@ class Bind(SchedulerPlugin):
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    async with start_scheduler(queueing.install, locality.install, shuffle.install) as scheduler:
+    async with start_scheduler(queueing.install, locality.install, p2p.install) as scheduler:
         scheduler.add_plugin(Bind())
         yield scheduler
 

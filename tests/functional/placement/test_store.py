@@ -17,10 +17,10 @@ from dask.base import compute
 from distributed import Client
 
 import dask_regions
+from dask_regions.data.contents import Location
+from dask_regions.data.forward import forward
 from dask_regions.errors import EmptyPoolError, NotFoundError, UnavailableError, WrongRegionError
-from dask_regions.placement.contents import Location
-from dask_regions.placement.forward import forward
-from dask_regions.placement.plugin import records
+from dask_regions.placement.hooks.scheduler.plugin import records
 
 pytestmark = [
     pytest.mark.cluster,
@@ -45,7 +45,7 @@ def forwarded(client: Client, monkeypatch: pytest.MonkeyPatch) -> Calls:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the notebook opened a store")
 
-    monkeypatch.setattr("dask_regions.placement.store.forward", record)
+    monkeypatch.setattr("dask_regions.data.store.forward", record)
     monkeypatch.setattr(Location, "open", refuse)
     return calls
 
@@ -236,6 +236,6 @@ async def test_an_asynchronous_client_is_told_to_use_a_thread(
     async with Client(client.scheduler_info()["address"], asynchronous=True):
         opened = await asyncio.to_thread(xr.open_zarr, there)
         assert opened.sizes["time"] == 40
-        monkeypatch.setattr("dask_regions.placement.forward._STANDSTILL", 0.2)
+        monkeypatch.setattr("dask_regions.data.forward._STANDSTILL", 0.2)
         with pytest.raises(UnavailableError, match=r"await asyncio\.to_thread"):
             xr.open_zarr(there)

@@ -17,7 +17,7 @@ from distributed.protocol.serialize import ToPickle, to_serialize
 from distributed.security import Security
 
 import dask_regions
-from dask_regions.placement import wire
+from dask_regions.placement.hooks import wire
 
 from .conftest import CLIENT, EAST, WEST, Cluster
 

@@ -21,7 +21,7 @@ __all__ = ["SchedulerClient", "secret_token"]
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 20.0
-#: The route gives up by itself after 120 s (:mod:`dask_regions.placement.retire`).
+#: The route gives up by itself after 120 s (:mod:`dask_regions.placement.pools.retire`).
 _RETIRE_SECONDS = 135.0
 
 
@@ -46,7 +46,7 @@ def secret_token(secret: str) -> str:
 
 
 class SchedulerClient:
-    """Client of the routes in :mod:`dask_regions.placement.routes`.
+    """Client of the routes in :mod:`dask_regions.placement.pools.routes`.
 
     Parameters
     ----------

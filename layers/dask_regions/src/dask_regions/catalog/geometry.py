@@ -69,7 +69,7 @@ def parse(geojson: Any, parameter: str) -> dict[str, Any]:
     {'type': 'Point', 'coordinates': [5.0, 50.0]}
     """
     if isinstance(geojson, dict) and "bbox" in geojson and "type" not in geojson:
-        from dask_regions.catalog.parameters import bbox  # which needs this module
+        from dask_regions.catalog.asking.parameters import bbox  # which needs this module
 
         return from_bbox(*bbox(geojson["bbox"], parameter))
     try:

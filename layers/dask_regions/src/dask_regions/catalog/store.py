@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dask_regions.catalog.query import SearchQuery
+from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.errors import RequestError, UnavailableError
 
 __all__ = ["Bucket", "Known", "Outcome", "Page", "Put", "Remove", "Store", "Writer", "too_slow"]

@@ -11,7 +11,8 @@ from distributed import Client, default_client
 
 from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.names import POOL_TOPIC
-from dask_regions.placement import TASK_BASED, timeouts
+from dask_regions.placement import TASK_BASED
+from dask_regions.placement.hooks import timeouts
 
 __all__ = ["connect", "current_client"]
 
@@ -50,7 +51,7 @@ def connect(
     -----
     Sets Dask's ``array.rechunk.method`` and ``dataframe.shuffle.method`` to ``tasks`` in this process,
     because P2P shuffles do not stay inside a Region; and makes the timeouts of
-    :mod:`dask_regions.placement.timeouts` this process's defaults.
+    :mod:`dask_regions.placement.hooks.timeouts` this process's defaults.
 
     Examples
     --------

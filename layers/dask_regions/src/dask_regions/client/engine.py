@@ -12,8 +12,8 @@ from xarray.backends import BackendEntrypoint
 
 from dask_regions.client.open import open_source
 from dask_regions.client.sources import Source
+from dask_regions.data.array import process_region
 from dask_regions.errors import RequestError
-from dask_regions.placement.marker import process_region
 
 __all__ = ["RegionBackend"]
 

@@ -19,10 +19,10 @@ from distributed.scheduler import NoValidWorkerError, NoWorkerError
 from dask_regions.client.connect import current_client
 from dask_regions.client.replicas import unite
 from dask_regions.client.sources import Source, sources
+from dask_regions.data.array import check_region, lazy_array, lazy_token, mark, process_region
 from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
-from dask_regions.placement.marker import check_region, lazy_array, lazy_token, mark, process_region
-from dask_regions.placement.plugin import records
+from dask_regions.placement.hooks.scheduler.plugin import records
 
 if TYPE_CHECKING:
     from distributed import Client, Future

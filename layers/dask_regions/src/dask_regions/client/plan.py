@@ -22,7 +22,7 @@ from dask_regions.client.prices import (
 )
 from dask_regions.client.text import html_paragraphs, html_table, money, size, table
 from dask_regions.errors import RequestError
-from dask_regions.placement.forecast import Crossing, Forecast, forecast
+from dask_regions.placement.hooks.scheduler.forecast import Crossing, Forecast, forecast
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -9,7 +9,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from dask_regions.client.sources import Source
-from dask_regions.placement.marker import lazy_array
+from dask_regions.data.array import lazy_array
 
 __all__ = ["difference", "unite"]
 
@@ -20,7 +20,7 @@ def unite(copies: Sequence[tuple[Source, xr.Dataset]]) -> xr.Dataset:
     Parameters
     ----------
     copies
-        Where each copy is, and what :func:`dask_regions.placement.marker.mark` made of it. The first is
+        Where each copy is, and what :func:`dask_regions.data.array.mark` made of it. The first is
         preferred; those that differ from it are left out, with a warning.
     """
     (source, dataset), *others = copies

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from zarr.abc.store import Store
 
+from dask_regions.data.contents import Location
+from dask_regions.data.store import RegionStore
 from dask_regions.errors import RequestError
-from dask_regions.placement.contents import Location
-from dask_regions.placement.store import RegionStore
 
 __all__ = ["store"]
 

@@ -20,7 +20,7 @@ from dask_regions.client.prices import (
     told_assumptions,
 )
 from dask_regions.client.text import html_paragraphs, html_table, money, size, table
-from dask_regions.placement.plugin import Records, records
+from dask_regions.placement.hooks.scheduler.plugin import Records, records
 
 if TYPE_CHECKING:
     from distributed import Client

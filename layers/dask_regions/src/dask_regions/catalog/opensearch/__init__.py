@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.opensearch.client import Client, Sign
 from dask_regions.catalog.opensearch.control import Control, Names
 from dask_regions.catalog.opensearch.reading import Reading
 from dask_regions.catalog.opensearch.swapping import Swapping
 from dask_regions.catalog.opensearch.writing import Writing
-from dask_regions.catalog.query import SearchQuery
 from dask_regions.catalog.store import Bucket, Known, Outcome, Page, Put, Remove
 from dask_regions.errors import ConfigurationError
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from dask_regions.catalog.asking.paging import After, cut, decode, encode, renewed
+from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.geometry import Geometries
 from dask_regions.catalog.opensearch.bulk import Documents
@@ -15,8 +17,6 @@ from dask_regions.catalog.opensearch.control import Control, Live, Names
 from dask_regions.catalog.opensearch.dsl import Query, to_query
 from dask_regions.catalog.opensearch.fields import field_of, identifier
 from dask_regions.catalog.opensearch.summary import summary_id
-from dask_regions.catalog.paging import After, cut, decode, encode, renewed
-from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.queryables import QUERYABLES, Kind
 from dask_regions.catalog.store import Bucket, Page, too_slow
 from dask_regions.catalog.timestamps import from_microseconds, microseconds

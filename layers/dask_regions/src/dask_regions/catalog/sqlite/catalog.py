@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from dask_regions.catalog import paging
-from dask_regions.catalog.query import SearchQuery
+from dask_regions.catalog.asking import paging
+from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import building, schema
 from dask_regions.catalog.sqlite.files import Files, Pointer, transaction
 from dask_regions.catalog.sqlite.reader import Reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dask_regions.catalog.query import Order
+from dask_regions.catalog.asking.query import Order
 from dask_regions.catalog.sqlite.schema import column
 from dask_regions.catalog.sqlite.where import Sql, conjunction
 

@@ -23,10 +23,11 @@ from typing import Any
 
 import orjson
 
-from dask_regions.catalog import paging, stac
+from dask_regions.catalog import stac
+from dask_regions.catalog.asking import paging
+from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import SpatialOperator
 from dask_regions.catalog.geometry import Geometries
-from dask_regions.catalog.query import Order, SearchQuery
 from dask_regions.catalog.queryables import QUERYABLES
 from dask_regions.catalog.sqlite.files import unusable
 from dask_regions.catalog.sqlite.order import SortKey, ranges, sort_keys

@@ -1,0 +1,1 @@
+"""The STAC API: routes, documents and pages over a catalog store."""

@@ -1,0 +1,1 @@
+"""Arrays, stores and files that carry their Region, whoever reads them. Imports nothing of placement."""

@@ -1,0 +1,1 @@
+"""Where placement meets Dask: all that replaces or uses private parts of it."""

@@ -1,0 +1,1 @@
+"""Hooks that run in the scheduler's process."""

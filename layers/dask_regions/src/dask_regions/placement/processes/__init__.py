@@ -1,0 +1,1 @@
+"""The processes of scheduler and workers: their commands, and the modules that Dask preloads."""

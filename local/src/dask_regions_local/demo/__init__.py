@@ -1,0 +1,1 @@
+"""The main job, on the data of the demonstration."""

@@ -1,0 +1,1 @@
+"""AWS on this machine: the deployed artefacts, run by moto and real Dask."""

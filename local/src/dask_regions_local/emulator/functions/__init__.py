@@ -1,0 +1,1 @@
+"""Lambda: layers built for this machine, and handlers run by the real runtime client."""

@@ -1,0 +1,1 @@
+"""API Gateway, and the HTTP server that parts of the emulator share."""

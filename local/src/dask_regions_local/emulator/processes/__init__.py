@@ -1,0 +1,1 @@
+"""What is started is stopped, however the emulator ends."""

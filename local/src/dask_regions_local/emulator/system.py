@@ -1,0 +1,291 @@
+"""The whole system on one machine: the deployed artefacts, run by moto and real Dask."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from dask_regions.config import load
+from dask_regions.errors import UnavailableError
+from dask_regions.models import Configuration, Region
+from dask_regions_local.emulator.alarms import Alarms
+from dask_regions_local.emulator.aws import Aws, serve
+from dask_regions_local.emulator.deploy import Deployment
+from dask_regions_local.emulator.functions.lambdas import Functions
+from dask_regions_local.emulator.functions.layers import build_runtime
+from dask_regions_local.emulator.http.front import HttpApi
+from dask_regions_local.emulator.http.server import Server
+from dask_regions_local.emulator.moto_patches import Hooks, applied
+from dask_regions_local.emulator.pools import Pools
+from dask_regions_local.emulator.processes.lifecycle import (
+    Loop,
+    background,
+    exclusive,
+    logging_to,
+    sigterm_exits,
+)
+from dask_regions_local.emulator.storage import FileSystems, Storage, localise_datasets
+
+__all__ = ["LocalSystem", "deliver", "invoke"]
+
+#: Seconds until scheduler and workers answer; a warm machine needs ten.
+_READY_TIMEOUT = 120.0
+
+
+class LocalSystem:
+    """Deploy the templates into moto, and run functions, state machines, scheduler and workers.
+
+    A context manager: entered, the system is ready; left, nothing of it runs. There is one in a
+    directory, and one in a process. While it runs, boto3 in this process reaches it and no account.
+    It starts with an empty catalog, as a new deployment does.
+
+    Parameters
+    ----------
+    directory
+        State: ``s3/<region>/<bucket>/`` (read at the start), ``fsx/``, ``catalog/``, ``logs/``.
+    root
+        Root of the repository: templates, functions, layers and ``datasets.yaml``.
+    parameters
+        Template parameters by Region, then by name; they beat local mode's own.
+    opensearch_url
+        OpenSearch server that keeps the catalog, e.g. ``http://localhost:9200``; SQLite files by default.
+    progress
+        Told what happens, in a few words.
+
+    Raises
+    ------
+    UnavailableError
+        Where a system runs in the directory already, or a part does not start.
+    ConfigurationError
+        Where a template or ``datasets.yaml`` is wrong.
+
+    Attributes
+    ----------
+    api_url, dashboard_url, aws_endpoint, scheduler_address
+        Where its parts answer.
+    regions
+        Names of the worker Regions.
+    client_region
+        Name of the client Region.
+    state_machines
+        ARN of every state machine by its logical id.
+    datasets_file
+        ``datasets.yaml`` with the FSx paths of this machine.
+
+    Examples
+    --------
+    >>> with LocalSystem(Path(".local"), root=Path.cwd()) as system:  # doctest: +SKIP
+    ...     print(system.api_url)
+    """
+
+    api_url: str
+    dashboard_url: str
+    aws_endpoint: str
+    scheduler_address: str
+    state_machines: dict[str, str]
+    pools: Pools
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        root: Path,
+        parameters: Mapping[str, Mapping[str, str]] | None = None,
+        opensearch_url: str | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._opensearch_url = opensearch_url
+        self.directory, self._root = directory.resolve(), root.resolve()
+        self._parameters, self._progress = parameters or {}, progress
+        self.datasets_file = self.directory / "datasets.yaml"
+        self._configuration: Configuration = load(self._root / "datasets.yaml")
+        self.client_region = self._configuration.client_region.name
+        self.regions = tuple(self._configuration.pools)
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> LocalSystem:
+        with contextlib.ExitStack() as stack:  # undoes what is done, where a step fails
+            stack.enter_context(sigterm_exits())
+            state = stack.enter_context(exclusive(self.directory))
+            self._prepare(stack)
+            self._progress("deploying the templates")
+            aws = stack.enter_context(serve(self.client_region))
+            self.aws_endpoint = aws.endpoint
+            self._run(stack, aws)
+            self._progress("waiting for scheduler and workers")
+            self._wait_until_ready()
+            state.write_text(json.dumps(self._description(), indent=2))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def upload(self) -> int:
+        """Put the files below ``s3/`` into the buckets again; return how many there are."""
+        return self._storage.upload()
+
+    def _prepare(self, stack: contextlib.ExitStack) -> None:
+        for name in ("catalog", "logs", "scratch"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+            (self.directory / name).mkdir()
+        localise_datasets(self._root / "datasets.yaml", self.datasets_file, self.directory / "fsx")
+        self._configuration = load(self.datasets_file)
+        log = self.directory / "logs" / "local.log"
+        stack.enter_context(logging_to(log, "dask_regions_local", "moto", "werkzeug"))
+        scheduler, dashboard = _free_ports(2)
+        self.scheduler_address = f"tcp://127.0.0.1:{scheduler}"
+        self.dashboard_url = f"http://127.0.0.1:{dashboard}/status"
+        #: What stands in the templates, and what stands for it on this machine.
+        self._rewrites = {
+            r"/opt/datasets\.yaml": str(self.datasets_file),
+            r"/mnt/catalog": str(self.directory / "catalog"),
+            r"https://[\w-]+\.DomainEndpoint\.local": self._opensearch_url or "",
+            r"scheduler\.[a-z0-9-]+\.internal:8786": f"127.0.0.1:{scheduler}",
+            r"scheduler\.[a-z0-9-]+\.internal:8787": f"127.0.0.1:{dashboard}",
+        }
+        self._task_environment = {
+            "DASK_TEMPORARY_DIRECTORY": str(self.directory / "scratch"),
+            "DASHBOARD_PORT": str(dashboard),
+            "HOST": "127.0.0.1",
+            "SCHEDULER_PORT": str(scheduler),
+        }
+
+    def _run(self, stack: contextlib.ExitStack, aws: Aws) -> None:
+        """Start every part; the order in which they end is the reverse."""
+        self._storage = Storage(aws, self.directory / "s3", self._configuration)
+        files = FileSystems(aws, self._configuration)
+        runtime = build_runtime(self.directory / "scratch" / "runtime")
+        functions = Functions(runtime, self.directory / "logs", self._localise, aws.endpoint)
+        stack.callback(functions.close)
+        overrides = self._task_environment | {"AWS_ENDPOINT_URL": aws.endpoint}
+        regions = (self.client_region, *self.regions)
+        self.pools = Pools(aws, regions, self.directory, self._localise, overrides)
+        stack.callback(self.pools.close)
+        hooks = Hooks(
+            invoke=lambda *request: invoke(functions, *request),
+            deliver=lambda arn, event: deliver(aws, arn, event),
+            create_task=files.create_task,
+            describe_tasks=files.describe_tasks,
+            list_tasks=self.pools.list_tasks,
+            protect=self.pools.protect,
+        )
+        stack.enter_context(applied(hooks))
+        api = HttpApi()
+        executor = stack.enter_context(ThreadPoolExecutor(4))
+        deployment = Deployment(aws, functions, api, self._root, executor)
+        self._storage.create()
+        uploaded = executor.submit(self._storage.upload)
+        # From here on: the scheduler starts while the rest is deployed.
+        stack.enter_context(Loop(self.pools.reconcile, interval=0.2))
+        self._deploy(deployment)
+        stack.enter_context(Loop(Alarms(aws, regions).evaluate, interval=1.0))
+        self.state_machines = deployment.state_machines
+        stack.callback(_stop_executions, aws, self.client_region, list(self.state_machines.values()))
+        self.api_url = stack.enter_context(Server(api.served_by(functions.call))).url
+        uploaded.result()
+        self._progress("building the layers")
+        deployment.finish()
+
+    def _deploy(self, deployment: Deployment) -> None:
+        client = self._configuration.client_region
+        buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.copies)
+        engine = "sqlite" if self._opensearch_url is None else "opensearch"
+        name = "dask-regions"
+        client_parameters = {"DatasetBucketArns": buckets, "TargetDuration": "10", "CatalogEngine": engine}
+        deployment.deploy(
+            name, client.name, self._root / "template.yaml", self._values(client, client_parameters)
+        )
+        template = self._root / "regional_stack" / "template.yaml"
+        for region in self._configuration.regions:
+            if region.pool is not None:
+                deployment.deploy(name, region.name, template, self._values(region, self._of_pool(region)))
+
+    def _of_pool(self, region: Region) -> dict[str, str]:
+        assert region.pool is not None
+        datasets = self._configuration.datasets_of(region.name)
+        return {
+            "ClientRegion": self.client_region,
+            "DatasetBucket": datasets[0].bucket if datasets else "none",
+            "MinimumTasks": str(region.pool.minimum_tasks),
+            "MaximumTasks": str(region.pool.maximum_tasks),
+            "ScaleInPeriods": "2",
+        }
+
+    def _values(self, region: Region, own: Mapping[str, str]) -> dict[str, str]:
+        common = {"Cidr": str(region.cidr), "WorkersPerTask": "1", "ThreadsPerWorker": "1"}
+        return {**common, **own, **self._parameters.get(region.name, {})}
+
+    def _localise(self, value: str) -> str:
+        for deployed, local in self._rewrites.items():
+            value = re.sub(deployed, lambda _, local=local: local, value)  # type: ignore[misc]
+        return value
+
+    def _wait_until_ready(self) -> None:
+        wanted = sum(pool.minimum_tasks for pool in self._configuration.pools.values())
+        url = self.dashboard_url.removesuffix("/status") + "/json/counts.json"
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+                if json.load(answer)["workers"] >= wanted:
+                    return
+            self.pools.check()
+            time.sleep(0.1)
+        raise UnavailableError(
+            f"scheduler and {wanted} workers did not answer in {_READY_TIMEOUT:.0f} s; "
+            f"see {self.directory / 'logs'}"
+        )
+
+    def _description(self) -> dict[str, Any]:
+        names = ("api_url", "aws_endpoint", "client_region", "dashboard_url", "regions", "scheduler_address")
+        found = {name: getattr(self, name) for name in (*names, "state_machines")}
+        return {"pid": os.getpid(), **found, "datasets_file": str(self.datasets_file)}
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [int(free.getsockname()[1]) for free in sockets]
+
+
+def invoke(functions: Functions, region: str, name: str, event: bytes, wait: bool) -> tuple[bool, bytes]:
+    if wait:
+        return functions.invoke(region, name, event)
+    background(lambda: functions.invoke(region, name, event))
+    return False, b""
+
+
+def deliver(aws: Aws, arn: str, event: Any) -> None:
+    """Start what an event rule targets, in the background as EventBridge does."""
+    service, region = arn.split(":")[2:4]
+
+    def start() -> None:
+        if service == "lambda":
+            payload = json.dumps(event)
+            aws.client(service, region).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
+        else:
+            machines = aws.client("stepfunctions", region)
+            machines.start_execution(stateMachineArn=arn, name=uuid.uuid4().hex, input=json.dumps(event))
+
+    background(start)
+
+
+def _stop_executions(aws: Aws, region: str, state_machines: list[str]) -> None:
+    """Stop what runs, so that no state finds its function gone."""
+    client = aws.client("stepfunctions", region)
+    for arn in state_machines:
+        for execution in client.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+            client.stop_execution(executionArn=execution["executionArn"])

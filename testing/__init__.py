@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, data and workloads. Imports neither of them."""

@@ -1,0 +1,117 @@
+"""The whole local system, from the repository's own artefacts, when something goes wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dask_regions.errors import UnavailableError
+from dask_regions_local.emulator.processes.lifecycle import running
+from dask_regions_local.emulator.system import LocalSystem
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local-system")]
+
+ROOT = Path(__file__).parents[4]
+PARENT = """
+import sys, time
+from pathlib import Path
+from dask_regions_local.emulator.system import LocalSystem
+if __name__ == "__main__":
+    with LocalSystem(Path(sys.argv[1]), root=Path(sys.argv[2])):
+        time.sleep(3600)
+"""
+
+
+@dataclass
+class Started:
+    """A local system in a process of its own."""
+
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return running(self.directory) or {}
+
+    def children(self) -> list[psutil.Process]:
+        return list(psutil.Process(self.process.pid).children(recursive=True))
+
+    def counts(self) -> dict[str, int]:
+        url = self.description["dashboard_url"].removesuffix("/status") + "/json/counts.json"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return dict(json.load(answer))
+        except OSError:
+            return {}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    directory = tmp_path_factory.mktemp("local")
+    script = directory / "parent.py"
+    script.write_text(PARENT)
+    command = [sys.executable, str(script), str(directory / "state"), str(ROOT)]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or (directory / "state" / "system.json").exists())
+            assert process.poll() is None, "it did not start"
+            yield Started(directory / "state", process)
+        finally:
+            process.kill()
+
+
+def test_it_describes_itself_and_answers(started: Started) -> None:
+    about = started.description
+    assert about["pid"] == started.process.pid
+    assert (about["client_region"], about["regions"]) == ("eu-west-2", ["us-west-2", "us-east-1"])
+    assert set(about["state_machines"]) == {"SyncCatalogStateMachine", "ScalePoolStateMachine"}
+    assert started.counts()["workers"] == 2
+    with urllib.request.urlopen(about["api_url"] + "/conformance") as answer:
+        assert answer.status == 200
+
+
+def test_a_second_one_in_the_directory_says_how_to_stop_the_first(started: Started) -> None:
+    with pytest.raises(UnavailableError, match=f"already runs .* kill {started.process.pid}"):
+        LocalSystem(started.directory, root=ROOT).__enter__()
+
+
+def test_a_scheduler_that_crashed_is_replaced_and_workers_come_back(started: Started) -> None:
+    [scheduler] = [
+        child
+        for child in started.children()
+        if child.cmdline()[-1:] == ["dask_regions.placement.processes.scheduler"]
+        and "guard.py" not in " ".join(child.cmdline())
+    ]
+    scheduler.kill()
+    wait_until(lambda: not scheduler.is_running() or scheduler.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: started.counts().get("workers") == 2)
+
+
+def test_nothing_is_left_after_sigkill(started: Started) -> None:
+    with urllib.request.urlopen(started.description["api_url"] + "/conformance") as answer:
+        assert answer.status == 200  # a function runs, too
+    children = started.children()
+    assert len(children) >= 8, "scheduler, two workers, a function, and their guards"
+    os.kill(started.process.pid, signal.SIGKILL)
+    _, left = psutil.wait_procs(children, timeout=30)
+    assert not left
+    assert running(started.directory) is None

@@ -1,0 +1,106 @@
+"""Publishing the pools' demand from a scheduler in this process to CloudWatch in moto."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import NoCredentialsError
+from distributed import Scheduler
+from moto import mock_aws
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from dask_regions.aws import cloudwatch
+from dask_regions.models import Pool
+from dask_regions.placement.pools import publish
+from dask_regions.placement.pools.demand import configured_pools
+from dask_regions.placement.pools.publish import Publisher
+from dask_regions.scaling import Difference
+
+POOLS = {
+    "us-west-2": Pool(minimum_tasks=1, maximum_tasks=3),
+    "us-east-1": Pool(minimum_tasks=0, maximum_tasks=3),
+}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    cloudwatch._client.cache_clear()
+    with mock_aws():
+        yield
+    cloudwatch._client.cache_clear()
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[Scheduler]:
+    async with Scheduler(port=0, dashboard_address="127.0.0.1:0", host="127.0.0.1") as started:
+        yield started
+
+
+def _published(region: str) -> dict[str, float]:
+    data: Any = cloudwatch_backends[DEFAULT_ACCOUNT_ID][region].metric_data
+    assert all([(d.name, d.value) for d in each.dimensions] == [("Region", region)] for each in data)
+    return {each.name: each.value for each in data}
+
+
+async def test_each_pool_is_published_in_its_own_region(aws: None, scheduler: Scheduler) -> None:
+    await Publisher(scheduler, POOLS, 90.0).publish()
+    assert _published("us-west-2") == {"TasksMissing": 1, "TasksSurplus": 0, "MemoryUsed": 0}
+    assert _published("us-east-1") == {"TasksMissing": 0, "TasksSurplus": 0, "MemoryUsed": 0}
+
+
+async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
+    aws: None, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, broken = cloudwatch.put_pool_metrics, True
+
+    def put(region: str, *numbers: Any) -> None:
+        if broken and region == "us-west-2":
+            client = boto3.client("cloudwatch", region_name=region)
+            raise client.exceptions.ClientError({"Error": {"Code": "AccessDenied"}}, "PutMetricData")
+        real(region, *numbers)
+
+    monkeypatch.setattr(publish, "put_pool_metrics", put)
+    publisher = Publisher(scheduler, POOLS, 90.0)
+    with caplog.at_level(logging.INFO, publish.__name__):
+        await publisher.publish()
+        await publisher.publish()
+        broken = False
+        await publisher.publish()
+    messages = [record.message for record in caplog.records if record.name == publish.__name__]
+    assert len(messages) == 2, messages
+    assert "us-west-2 cannot be published" in messages[0]
+    assert "us-west-2 is published again" in messages[1]
+    assert _published("us-east-1")
+
+
+async def test_without_a_configuration_nothing_is_published(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATASETS_FILE", raising=False)
+    configured_pools.cache_clear()
+    before = set(scheduler.periodic_callbacks)
+    assert publish.start(scheduler) is None
+    assert set(scheduler.periodic_callbacks) == before
+
+
+def test_credentials_that_come_later_are_found(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Difference(missing=0, surplus=0)
+    with monkeypatch.context() as without:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            without.delenv(name)
+        without.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        without.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        without.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        without.setattr(boto3, "DEFAULT_SESSION", None)
+        with pytest.raises(NoCredentialsError):
+            cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
+    cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
+    assert _published("us-west-2")

@@ -1,0 +1,311 @@
+"""The handlers of the scale journey, as Lambda calls them, against ECS and Secrets Manager in moto."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.ecs.responses import EC2ContainerServiceResponse
+
+from dask_regions.aws.ecs import PoolService
+from dask_regions.aws.scheduler import SchedulerClient, secret_token
+from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
+
+ROOT = Path(__file__).parents[3]
+REGION = "us-west-2"
+CONTEXT = SimpleNamespace(
+    function_name="scale", memory_limit_in_mb=128, invoked_function_arn="arn:aws:lambda:x", aws_request_id="1"
+)
+
+
+class FakeScheduler(ThreadingHTTPServer):
+    """Answers the scheduler's routes with what a test wants."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.token = "first"
+        self.pools: dict[str, dict[str, Any]] = {}
+        self.retirable: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeScheduler
+
+    def do_GET(self) -> None:
+        self._answer(self.server.pools)
+
+    def do_POST(self) -> None:
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["tasks"]
+        self._answer({"tasks": self.server.retirable[:wanted], "workers": []})
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        allowed = self.headers["Authorization"] == f"Bearer {self.server.token}"
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(body if allowed else {}).encode())
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def scheduler() -> Iterator[FakeScheduler]:
+    with FakeScheduler() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def protection(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """UpdateTaskProtection, which moto does not have; returns what was last said of each ECS task."""
+    said: dict[str, bool] = {}
+
+    def update_task_protection(response: EC2ContainerServiceResponse) -> str:
+        tasks = response._get_param("tasks")
+        assert 1 <= len(tasks) <= 10, "AWS takes one to ten"
+        said.update(dict.fromkeys(tasks, response._get_param("protectionEnabled")))
+        return json.dumps({"protectedTasks": [], "failures": []})
+
+    monkeypatch.setattr(
+        EC2ContainerServiceResponse, "update_task_protection", update_task_protection, raising=False
+    )
+    return said
+
+
+@pytest.fixture
+def ecs(
+    scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protection: dict[str, bool]
+) -> Iterator[Any]:
+    datasets = tmp_path / "datasets.yaml"
+    datasets.write_text(
+        "regions:\n"
+        "  - {name: eu-west-2, client: true, cidr: 10.0.0.0/16}\n"
+        "  - {name: us-west-2, cidr: 10.1.0.0/16, pool: {minimum_tasks: 1, maximum_tasks: 3}}\n"
+    )
+    environment = {
+        "AWS_DEFAULT_REGION": "eu-west-2",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "SYSTEM_NAME": "demo",
+        "DATASETS_FILE": str(datasets),
+        "SCHEDULER_URL": scheduler.url,
+        "SCHEDULER_SECRET": "token",
+        "TARGET_DURATION": "90",
+        "POWERTOOLS_SERVICE_NAME": "scale",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        boto3.client("secretsmanager").create_secret(Name="token", SecretString="first")
+        client = boto3.client("ecs", region_name=REGION)
+        client.create_cluster(clusterName="demo")
+        client.register_task_definition(
+            family="workers", containerDefinitions=[{"name": "worker", "image": "workers", "memory": 1024}]
+        )
+        client.create_service(
+            cluster="demo", serviceName="demo-workers", taskDefinition="workers", desiredCount=1
+        )
+        secret_token.cache_clear()
+        yield client
+        secret_token.cache_clear()
+
+
+def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Import a handler afresh and call it; its answer must survive JSON, as Lambda's does."""
+    spec = importlib.util.spec_from_file_location(
+        f"functions_{function}", ROOT / "functions" / function / "app.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    answer: dict[str, Any] = json.loads(json.dumps(module.handler(event, CONTEXT)))
+    return answer
+
+
+def demand(ecs_tasks: int, **fields: Any) -> dict[str, Any]:
+    return {"region": REGION, "ecs_tasks": ecs_tasks, "threads_per_ecs_task": 10, **fields}
+
+
+BUSY = {"seconds": 2700.0, "runnable": 500, "unassigned": 400}
+
+
+def desired(ecs: Any) -> int:
+    (service,) = ecs.describe_services(cluster="demo", services=["demo-workers"])["services"]
+    count: int = service["desiredCount"]
+    return count
+
+
+def test_a_burst_grows_the_pool_to_what_its_work_asks_for(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1, **BUSY)}
+    decision = call("read_pool", {"region": REGION})
+    assert (decision["action"], decision["desired"], decision["round"]) == ("grow", 3, 1)
+    assert call("set_pool", decision)["desired"] == 3
+    assert call("set_pool", decision)["desired"] == 3, "repeated"
+    assert desired(ecs) == 3
+
+
+def test_rounds_are_counted_and_a_growing_pool_is_waited_for(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1, **BUSY)}
+    settled = call("set_pool", call("read_pool", {"region": REGION}))
+    again = call("read_pool", settled)
+    assert (again["action"], again["round"]) == ("wait", 2)
+
+
+def test_scale_in_stops_only_what_was_emptied(
+    scheduler: FakeScheduler, ecs: Any, protection: dict[str, bool]
+) -> None:
+    tasks = _three_running_tasks(ecs)
+    scheduler.pools = {REGION: demand(3)}
+    scheduler.retirable = [tasks[1]]
+    decision = call("read_pool", {"region": REGION})
+    assert (decision["action"], decision["tasks_to_retire"]) == ("shrink", 1)
+    retired = call("retire_workers", decision)
+    assert (retired["tasks"], retired["desired"]) == ([tasks[1]], 2)
+    call("set_pool", retired)
+    assert desired(ecs) == 2
+    assert protection == {tasks[0]: True, tasks[1]: False, tasks[2]: True}
+
+
+def test_nothing_is_stopped_where_nothing_could_be_emptied(
+    scheduler: FakeScheduler, ecs: Any, protection: dict[str, bool]
+) -> None:
+    _three_running_tasks(ecs)
+    scheduler.pools = {REGION: demand(3)}
+    call("set_pool", call("retire_workers", call("read_pool", {"region": REGION})))
+    assert desired(ecs) == 3
+    assert not protection
+
+
+def test_a_retired_ecs_task_that_stopped_by_itself_costs_no_other(scheduler: FakeScheduler, ecs: Any) -> None:
+    _three_running_tasks(ecs)
+    scheduler.pools = {REGION: demand(3)}
+    scheduler.retirable = ["no-longer-there"]
+    call("set_pool", call("retire_workers", call("read_pool", {"region": REGION})))
+    assert desired(ecs) == 3
+
+
+def test_a_decision_is_void_once_the_count_has_changed(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1, **BUSY)}
+    decision = call("read_pool", {"region": REGION})
+    ecs.update_service(cluster="demo", service="demo-workers", desiredCount=2)
+    assert call("set_pool", decision)["desired"] == 2
+    assert desired(ecs) == 2
+
+
+def test_no_decision_takes_the_count_out_of_its_bounds(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1, **BUSY)}
+    decision = call("read_pool", {"region": REGION})
+    assert call("set_pool", decision | {"desired": 50})["desired"] == 3
+    assert desired(ecs) == 3
+
+
+def test_a_changed_token_is_read_again(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    call("read_pool", {"region": REGION})
+    scheduler.token = "second"
+    boto3.client("secretsmanager").put_secret_value(SecretId="token", SecretString="second")
+    assert call("read_pool", {"region": REGION})["action"] == "hold"
+
+
+def test_a_wrong_token_is_the_configurations_mistake(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.token = "another"
+    with pytest.raises(ConfigurationError, match="refuses the token"):
+        call("read_pool", {"region": REGION})
+
+
+def test_a_scheduler_that_does_not_answer_is_unavailable(
+    ecs: Any, monkeypatch: pytest.MonkeyPatch, scheduler: FakeScheduler
+) -> None:
+    monkeypatch.setenv("SCHEDULER_URL", "http://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        call("read_pool", {"region": REGION})
+
+
+def test_a_region_without_a_service_names_the_stack_to_deploy(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    ecs.delete_service(cluster="demo", service="demo-workers", force=True)
+    with pytest.raises(NotFoundError, match="sam deploy --config-env us-west-2"):
+        call("read_pool", {"region": REGION})
+
+
+def test_a_region_without_a_pool_is_refused(ecs: Any) -> None:
+    with pytest.raises(ConfigurationError, match="eu-west-2 has no pool"):
+        call("read_pool", {"region": "eu-west-2"})
+
+
+def _three_running_tasks(ecs: Any) -> list[str]:
+    """Start what ECS would for a count of three; moto counts, and starts nothing."""
+    ecs.update_service(cluster="demo", service="demo-workers", desiredCount=3)
+    subnet = boto3.client("ec2", region_name=REGION).describe_subnets()["Subnets"][0]["SubnetId"]
+    started = ecs.run_task(
+        cluster="demo",
+        taskDefinition="workers",
+        count=3,
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}},
+    )
+    return [task["taskArn"].rsplit("/", 1)[-1] for task in started["tasks"]]
+
+
+def test_a_region_without_a_cluster_names_the_stack_to_deploy(
+    scheduler: FakeScheduler, ecs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    monkeypatch.setenv("SYSTEM_NAME", "absent")
+    service = PoolService(REGION, "absent")
+    for ask in (lambda: call("read_pool", {"region": REGION}), service.tasks, lambda: service.set_desired(1)):
+        with pytest.raises(NotFoundError, match="sam deploy --config-env us-west-2"):
+            ask()
+
+
+def test_a_throttled_service_is_asked_again(ecs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateService")
+
+    service = PoolService(REGION, "demo")
+    monkeypatch.setattr(service._client, "update_service", throttled)
+    with pytest.raises(UnavailableError, match="has too much to do"):
+        service.set_desired(1)
+
+
+def test_white_space_around_the_token_does_not_matter(scheduler: FakeScheduler, ecs: Any) -> None:
+    scheduler.pools = {REGION: demand(1)}
+    boto3.client("secretsmanager").put_secret_value(SecretId="token", SecretString="first\n")
+    assert call("read_pool", {"region": REGION})["action"] == "hold"
+
+
+@pytest.mark.parametrize("token", ["sec\nret", "secret\u2603"])
+def test_a_token_that_no_header_carries_is_not_shown(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="characters that a header cannot carry") as raised:
+        SchedulerClient("http://127.0.0.1:9", lambda: token).demand(REGION)
+    assert "sec" not in str(raised.value).replace("secret", "")
+    assert raised.value.__context__ is None
+
+
+def test_a_scheduler_of_another_version_is_the_configurations_mistake(
+    scheduler: FakeScheduler, ecs: Any
+) -> None:
+    scheduler.pools = {REGION: demand(1, novelty=1)}
+    with pytest.raises(ConfigurationError, match="deploy both from one commit"):
+        call("read_pool", {"region": REGION})
