@@ -30,7 +30,7 @@ opensearch:
 
 test-browser: .venv/all ## show the catalog in STAC Browser and Chromium (root; minutes the first time)
 	tools/install-chromium && tools/stac-browser/build .cache/stac-browser
-	BROWSER_REQUIRED=1 $(BIN)/pytest tests/functional/test_catalog_browser.py
+	BROWSER_REQUIRED=1 $(BIN)/pytest tests/functional/catalog/test_browser.py
 
 test-faults: .venv/all ## kill workers and pools during every workload (ten minutes)
 	$(BIN)/pytest -m faults $(PYTEST_ARGS)

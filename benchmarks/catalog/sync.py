@@ -1,7 +1,7 @@
 """What a sync of 100,000 CMIP6-shaped datasets lists, reads, writes and needs of memory.
 
 ``python -m benchmarks.catalog.sync`` runs the steps of the state machine on a made-up bucket
-(:mod:`testing.bucket` says how it is shaped and why), first with an empty catalog, then
+(:mod:`testing.sync.synthetic_bucket` says how it is shaped and why), first with an empty catalog, then
 unchanged, then with one store in a thousand written anew. Requests are counted, not timed: there is no S3.
 
 Reading the metadata of a store takes some milliseconds of CPU, so that 100,000 of them would take longer
@@ -22,20 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from dask_regions.harvest.base import ObjectStore
-from testing.bucket import PREFIX, SyntheticBucket
+from testing.sync.synthetic_bucket import SyntheticBucket, delimiter_walk
 
-__all__ = ["delimiter_walk", "main"]
-
-_DEPTH = 9
-
-
-def delimiter_walk(bucket: ObjectStore) -> list[str]:
-    """Return the stores as a walk with Delimiter finds them: a LIST or more for each prefix above a store."""
-    prefixes = [PREFIX]
-    for _ in range(_DEPTH):
-        prefixes = [child for prefix in prefixes for page, _ in bucket.level(prefix) for child in page]
-    return prefixes
+__all__ = ["main"]
 
 
 def main() -> None:

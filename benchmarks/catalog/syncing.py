@@ -20,7 +20,7 @@ from dask_regions.sync.sharding import plan_shards
 from dask_regions.sync.steps import Import, RegionShards, ShardStep, SwapRequest, generation_name
 from dask_regions.sync.swapping import swap
 from dask_regions.sync.writing import write_items
-from testing.bucket import PREFIX, SyntheticBucket
+from testing.sync.synthetic_bucket import PREFIX, SyntheticBucket
 
 __all__ = ["System"]
 

@@ -17,8 +17,7 @@ from distributed.shuffle._core import ShuffleRun
 
 from dask_regions.client.plan import FINALIZE
 from dask_regions.placement.hooks.worker import meter
-
-from .signatures import parameters
+from testing.signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 

@@ -15,7 +15,7 @@ from distributed.shuffle._rechunk import P2PRechunkLayer, _split_partials
 from distributed.shuffle._scheduler_plugin import ShuffleSchedulerPlugin
 from distributed.stealing import WorkStealing
 
-from .signatures import parameters
+from testing.signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 

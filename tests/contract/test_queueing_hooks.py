@@ -11,7 +11,7 @@ from distributed.collections import HeapSet
 from distributed.core import Status
 from distributed.scheduler import SchedulerState
 
-from .signatures import parameters
+from testing.signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 

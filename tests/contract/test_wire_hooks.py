@@ -16,8 +16,7 @@ from distributed.protocol.serialize import ToPickle
 from distributed.protocol.utils import pack_frames, unpack_frames
 
 from dask_regions.placement.hooks import wire
-
-from .signatures import parameters
+from testing.signatures import parameters
 
 pytestmark = pytest.mark.xdist_group("placement")
 

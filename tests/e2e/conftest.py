@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from operate import run_state_machine
 
 from dask_regions_local.demo.data import make
 from dask_regions_local.emulator.system import LocalSystem
+from testing.local_system import run_state_machine
 
 ROOT = Path(__file__).parents[2]
 # What local mode reads of the repository; the rest is not needed to run it.

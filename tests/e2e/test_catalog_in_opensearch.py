@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pystac_client
 import pytest
-from operate import run_state_machine
 
 from dask_regions_local.demo.data import ROOT, make
 from dask_regions_local.emulator.system import LocalSystem
+from testing.local_system import run_state_machine
 
 pytestmark = pytest.mark.cluster
 

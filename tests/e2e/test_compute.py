@@ -15,12 +15,12 @@ import pytest
 import xarray as xr
 from dask.base import compute
 from distributed import Client
-from operate import slow, wait_until
 
 import dask_regions
 from dask_regions import names
 from dask_regions.placement.hooks.scheduler.plugin import records
 from dask_regions_local.emulator.system import LocalSystem
+from testing.local_system import slow, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 

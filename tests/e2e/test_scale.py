@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import boto3
 import pytest
-from operate import desired, slow, wait_until
 
 import dask_regions
 from dask_regions import names
 from dask_regions_local.emulator.system import LocalSystem
+from testing.local_system import desired, slow, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 

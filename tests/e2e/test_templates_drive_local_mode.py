@@ -13,11 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
-from operate import desired, run_state_machine, slow, wait_until
 
 import dask_regions
 from dask_regions import names
 from dask_regions_local.emulator.system import LocalSystem
+from testing.local_system import desired, run_state_machine, slow, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("edited")]
 

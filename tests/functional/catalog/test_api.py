@@ -13,7 +13,7 @@ from pystac_client import Client
 
 from dask_regions import config
 from dask_regions.catalog.engines import Catalog, open_catalog
-from tests.catalog import ENGINES, ROOT, engine_url, fill, served
+from testing.catalog.stac_api import ENGINES, ROOT, engine_url, fill, served
 
 FILTER = "a_contains(variables, 'air_temperature') AND scenario = 'A1B'"
 A1B = "a1b-north-america"

@@ -13,8 +13,8 @@ import pytest
 
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions_local.emulator.http.server import Request, Response, Server
-from tests.browser import CHROMIUM, Browser
-from tests.catalog import ROOT, fill, load_configuration, make_item, served
+from testing.catalog.chromium import CHROMIUM, Browser
+from testing.catalog.stac_api import ROOT, fill, load_configuration, make_item, served
 
 pytestmark = pytest.mark.xdist_group("clients")
 #: Made by `make test-browser`, which also sets BROWSER_REQUIRED.

@@ -15,7 +15,7 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.catalog.store import Outcome
 from dask_regions.errors import RequestError
-from tests.syncing import put, sync
+from testing.catalog.generations import put, sync
 
 ROOT = Path(__file__).parents[3]
 ITEMS, GENERATIONS, REGION = 60, 20, "us-west-2"
@@ -34,7 +34,7 @@ WRITER = """
 import sys
 from tests.functional.catalog.test_concurrency import GENERATIONS, REGION, make_items
 from dask_regions.catalog.sqlite import SqliteCatalog
-from tests.syncing import sync
+from testing.catalog.generations import sync
 
 store = SqliteCatalog(sys.argv[1])
 for number in range(GENERATIONS):
@@ -92,7 +92,7 @@ import sys, threading
 from tests.functional.catalog.test_concurrency import REGION, make_items
 from dask_regions.catalog.sqlite import SqliteCatalog, building, catalog, files
 from dask_regions.catalog.store import Outcome
-from tests.syncing import put
+from testing.catalog.generations import put
 
 url, step = sys.argv[1:]
 replace = files.Files._replace
@@ -175,7 +175,7 @@ WRITING_REGION = """
 import sys
 from dask_regions.catalog.sqlite import SqliteCatalog
 from tests.functional.catalog.test_concurrency import make_items
-from tests.syncing import put
+from testing.catalog.generations import put
 
 url, region = sys.argv[1:]
 store = SqliteCatalog(url)

@@ -12,8 +12,8 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import Catalog, open_catalog
 from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
-from tests.catalog import ENGINES, engine_url
-from tests.syncing import ids, make_item
+from testing.catalog.generations import ids, make_item
+from testing.catalog.stac_api import ENGINES, engine_url
 
 WEST, EAST = "us-west-2", "us-east-1"
 DECLARED = {WEST: ["cmip6", "Era5"], EAST: ["cmip6", "Era5"]}

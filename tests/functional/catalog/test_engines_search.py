@@ -9,9 +9,9 @@ import pytest
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import Catalog, open_catalog
 from dask_regions.catalog.store import Bucket, Page
-from tests.catalog import ENGINES, engine_url
-from tests.strategies import find
-from tests.syncing import ids, make_item, sync
+from testing.catalog.generations import ids, make_item, sync
+from testing.catalog.random_searches import find
+from testing.catalog.stac_api import ENGINES, engine_url
 
 WEST = "us-west-2"
 

@@ -22,7 +22,7 @@ from dask_regions import catalog as catalog_package
 from dask_regions.catalog import opensearch, sqlite
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.catalog.queryables import QUERYABLES, Queryable
-from tests.catalog import ENGINES, ROOT, engine_url, fill, load_configuration, make_item, served
+from testing.catalog.stac_api import ENGINES, ROOT, engine_url, fill, load_configuration, make_item, served
 
 TOOL = ROOT / "tools" / "stac-api-validator"
 GEOMETRY = {"type": "Polygon", "coordinates": [[[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]]}

@@ -19,8 +19,7 @@ from distributed import Client, wait
 from xarray.core import indexing
 
 import dask_regions
-
-from .crossings import Graph, Observer
+from testing.placement.least_crossing import Graph, Observer
 
 pytestmark = [
     pytest.mark.cluster,

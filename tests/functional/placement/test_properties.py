@@ -18,9 +18,8 @@ from distributed import Client, wait
 from hypothesis import HealthCheck, given, note, settings
 
 import dask_regions
-
-from .crossings import Graph, Observer
-from .expressions import Program, array_programs, names_for, xarray_programs
+from testing.placement.least_crossing import Graph, Observer
+from testing.placement.random_programs import Program, array_programs, names_for, xarray_programs
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 pytestmark = [

@@ -14,7 +14,17 @@ import yaml
 
 from dask_regions.client.sources import sources
 from dask_regions.names import LATEST_SYNC_REPORT, file_system_parameter
-from tests.sync_machine import CLIENT, EAST, STAGING, STORE, WEST, System, decades, running, zarr_store
+from testing.sync.state_machine import (
+    CLIENT,
+    EAST,
+    STAGING,
+    STORE,
+    WEST,
+    System,
+    decades,
+    running,
+    zarr_store,
+)
 
 
 @pytest.fixture

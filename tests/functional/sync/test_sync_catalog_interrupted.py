@@ -13,9 +13,18 @@ import boto3
 import pytest
 
 from dask_regions.errors import DaskRegionsError
-from tests.catalog import ENGINES, engine_url
-from tests.sync_machine import EAST, FUNCTIONS, WEST, System, decades, definition, function_arn, running
-from tests.syncing import left_behind, seen
+from testing.catalog.generations import left_behind, seen
+from testing.catalog.stac_api import ENGINES, engine_url
+from testing.sync.state_machine import (
+    EAST,
+    FUNCTIONS,
+    WEST,
+    System,
+    decades,
+    definition,
+    function_arn,
+    running,
+)
 
 STEPS = list(FUNCTIONS)
 both_engines = pytest.mark.parametrize("system", ENGINES, indirect=True)

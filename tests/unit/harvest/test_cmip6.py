@@ -13,8 +13,8 @@ import xarray as xr
 
 from dask_regions.harvest.base import Reading, open_harvester
 from dask_regions.harvest.cmip6 import Cmip6Harvester
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Dataset
+from testing.sync.memory_bucket import MemoryObjects
 
 STORE = "CMIP6/ScenarioMIP/MOHC/UM/ssp126/r1i1p1f1/Ayr/tas/gn/v20111101/"
 DATASET = Dataset(

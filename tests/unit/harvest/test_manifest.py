@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from dask_regions.errors import NotFoundError
 from dask_regions.harvest.manifest import manifest_sources
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Dataset
+from testing.sync.memory_bucket import MemoryObjects
 
 HEAD = (
     "activity_id,institution_id,source_id,experiment_id,member_id,table_id,variable_id,grid_label,"

@@ -14,8 +14,8 @@ import xarray as xr
 from dask_regions.client.sources import sources
 from dask_regions.harvest.base import Harvester, Reading, open_harvester
 from dask_regions.harvest.item import item_id
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Dataset, Layout
+from testing.sync.memory_bucket import MemoryObjects
 
 Kind = tuple[Literal[2, 3], bool]
 KINDS: list[Kind] = [(2, True), (2, False), (3, True), (3, False)]

@@ -11,17 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.catalog.sync import delimiter_walk
 from dask_regions.catalog.store import Known
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.harvest.base import Source, open_harvester
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.names import LATEST_SYNC_REPORT
 from dask_regions.sync import harvesting, sharding
 from dask_regions.sync.comparing import compare
 from dask_regions.sync.sharding import cut
-from testing.bucket import SyntheticBucket
-from tests.sync import BUCKET, WEST, Syncing, configuration, contents_of
+from testing.sync.memory_bucket import MemoryObjects
+from testing.sync.steps import BUCKET, WEST, Syncing, configuration, contents_of
+from testing.sync.synthetic_bucket import SyntheticBucket, delimiter_walk
 
 STORES = 60
 

@@ -15,7 +15,6 @@ from dask_regions.aws.fsx import ImportTask, MetadataImport
 from dask_regions.aws.stepfunctions import Running
 from dask_regions.catalog.store import Outcome
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Configuration
 from dask_regions.names import LATEST_SYNC_REPORT, METRIC_NAMESPACE, SYNC_METRICS
 from dask_regions.sync import importing, planning
@@ -24,7 +23,8 @@ from dask_regions.sync.planning import SyncRunningError
 from dask_regions.sync.prices import dollars
 from dask_regions.sync.steps import Counts, Import, PlanRequest, SwapRequest, begun
 from dask_regions.sync.swapping import swap as swap_step
-from tests.sync import MemoryCatalog
+from testing.sync.memory_bucket import MemoryObjects
+from testing.sync.steps import MemoryCatalog
 
 MACHINE = Path(__file__).parents[3] / "statemachines" / "sync_catalog.asl.json"
 STATE_MACHINE = "arn:aws:states:eu-west-2:123456789012:stateMachine:sync"

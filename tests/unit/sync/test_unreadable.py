@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.sync import harvesting, sharding
-from testing.bucket import PREFIX
-from tests.sync import BUCKET, WEST, Syncing, configuration, contents_of
+from testing.sync.memory_bucket import MemoryObjects
+from testing.sync.steps import BUCKET, WEST, Syncing, configuration, contents_of
+from testing.sync.synthetic_bucket import PREFIX
 
 STORES = 12
 

@@ -15,7 +15,7 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import Catalog, open_catalog
 from dask_regions.catalog.store import Outcome, Put
 from dask_regions.errors import RequestError
-from tests import strategies
+from testing.catalog import random_searches
 
 REGION = "us-west-2"
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "200"))
@@ -42,17 +42,17 @@ def engines(opensearch_server: str, tmp_path_factory: pytest.TempPathFactory) ->
     path = tmp_path_factory.mktemp("engines") / "catalog.sqlite"
     both = open_catalog(f"{opensearch_server}/filters-{os.getpid()}"), open_catalog(f"sqlite:///{path}")
     for store in both:
-        fill(store, strategies.ITEMS)
+        fill(store, random_searches.ITEMS)
     return both
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(body=strategies.searches())
+@given(body=random_searches.searches())
 def test_both_engines_select_what_logic_says_in_its_order(
     engines: tuple[Catalog, Catalog], body: dict[str, Any]
 ) -> None:
     query = SearchQuery.from_values({**body, "limit": 1000})
-    expected = strategies.find(strategies.ITEMS, body)
+    expected = random_searches.find(random_searches.ITEMS, body)
     for store in engines:
         page = store.search(query)
         assert keys(page.items) == expected
@@ -60,11 +60,11 @@ def test_both_engines_select_what_logic_says_in_its_order(
 
 
 @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck))
-@given(body=strategies.searches(), size=st.integers(1, 40))
+@given(body=random_searches.searches(), size=st.integers(1, 40))
 def test_pages_put_together_are_the_whole(
     engines: tuple[Catalog, Catalog], body: dict[str, Any], size: int
 ) -> None:
-    expected = strategies.find(strategies.ITEMS, body)
+    expected = random_searches.find(random_searches.ITEMS, body)
     for store in engines:
         found = list[tuple[str, str]]()
         for page in _pages(store, body, size):
@@ -93,7 +93,7 @@ _numbers = count()
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],
 )
-@given(items=strategies.items(), bodies=st.lists(strategies.searches(), min_size=10, max_size=10))
+@given(items=random_searches.items(), bodies=st.lists(random_searches.searches(), min_size=10, max_size=10))
 def test_random_items_are_found_too(
     opensearch_server: str, items: list[dict[str, Any]], bodies: list[dict[str, Any]]
 ) -> None:
@@ -101,14 +101,14 @@ def test_random_items_are_found_too(
     fill(store, items)
     for body in bodies:
         query = SearchQuery.from_values({**body, "limit": 1000})
-        assert keys(store.search(query).items) == strategies.find(items, body)
+        assert keys(store.search(query).items) == random_searches.find(items, body)
 
 
 NAMES = ["scenario", "variables", "year", "cmip6:table_id", "collection", "regions", "start_datetime"]
 
 
 @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck))
-@given(body=strategies.searches())
+@given(body=random_searches.searches())
 def test_both_engines_count_alike(engines: tuple[Catalog, Catalog], body: dict[str, Any]) -> None:
     query = SearchQuery.from_values(body)
     one, other = (store.aggregate(query, NAMES) for store in engines)
@@ -158,7 +158,7 @@ TEXTS = ["x", "yx", "*?\\", "%_", "\U0001f30d\U0001f30d", "", "a" * 30_000, "\ud
 @pytest.fixture(scope="module")
 def patterned(opensearch_server: str) -> Catalog:
     store = open_catalog(f"{opensearch_server}/patterns-{os.getpid()}")
-    base = strategies.ITEMS[0]
+    base = random_searches.ITEMS[0]
     texts: list[str | None] = [*TEXTS, None]
     fill(
         store,

@@ -14,7 +14,7 @@ from dask_regions.catalog.opensearch import OpenSearchCatalog
 from dask_regions.catalog.opensearch.client import Client
 from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
-from tests.syncing import left_behind, make_item, put, seen
+from testing.catalog.generations import left_behind, make_item, put, seen
 
 WEST, EAST = "us-west-2", "us-east-1"
 DECLARED = {WEST: ["cmip6"], EAST: ["cmip6"]}

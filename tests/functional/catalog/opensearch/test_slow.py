@@ -7,7 +7,7 @@ import pytest
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.opensearch import OpenSearchCatalog, reading
 from dask_regions.errors import RequestError
-from tests.catalog import fill, make_item
+from testing.catalog.stac_api import fill, make_item
 
 
 def test_a_search_that_takes_too_long_is_stopped(

@@ -14,7 +14,7 @@ from dask_regions.catalog.asking.evaluate import evaluate
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.indexing import indexed
 from dask_regions.catalog.web.api import Api
-from tests.catalog import Gateway, MemoryStore, links, load_configuration, make_item
+from testing.catalog.stac_api import Gateway, MemoryStore, links, load_configuration, make_item
 
 REGIONS = """
 regions:

@@ -15,8 +15,8 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.expression import Always, Comparison, In, Like
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.errors import RequestError
-from tests.strategies import ITEMS, expected, filters, rewritten, with_year
-from tests.syncing import sync
+from testing.catalog.generations import sync
+from testing.catalog.random_searches import ITEMS, expected, filters, rewritten, with_year
 
 YEARLY = [with_year(item) for item in ITEMS]
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))

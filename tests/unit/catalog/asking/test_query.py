@@ -20,8 +20,8 @@ from dask_regions.catalog.queryables import QUERYABLES, schema
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.catalog.timestamps import EARLIEST, LATEST, from_microseconds, microseconds, parse_timestamp
 from dask_regions.errors import RequestError
-from tests.strategies import ITEMS, with_year
-from tests.syncing import sync
+from testing.catalog.generations import sync
+from testing.catalog.random_searches import ITEMS, with_year
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
-from tests.syncing import ids, make_item, put, sync, write
+from testing.catalog.generations import ids, make_item, put, sync, write
 
 WEST, EAST = "us-west-2", "us-east-1"
 DECLARED = {WEST: ["cmip6", "era5"], EAST: ["cmip6", "era5"]}

@@ -15,7 +15,7 @@ from dask_regions.catalog.web.documents import CONFORMANCE
 from dask_regions.catalog.web.routes import ROUTES
 from dask_regions.models import Configuration
 from dask_regions.names import REGIONS_FIELD
-from tests.catalog import IDS, Gateway, MemoryStore, gateway, links, load_configuration, make_item
+from testing.catalog.stac_api import IDS, Gateway, MemoryStore, gateway, links, load_configuration, make_item
 
 FRESHNESS: dict[str, dict[str, Any]] = {
     "us-west-2": {"synced": "2026-11-21T00:00:00Z", "stale": False, "error": None},

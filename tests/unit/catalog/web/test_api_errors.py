@@ -9,7 +9,7 @@ import pytest
 
 from dask_regions.catalog.web.routes import ROUTES
 from dask_regions.errors import UnavailableError
-from tests.catalog import IDS, Gateway, MemoryStore, gateway, make_item
+from testing.catalog.stac_api import IDS, Gateway, MemoryStore, gateway, make_item
 
 
 @pytest.fixture

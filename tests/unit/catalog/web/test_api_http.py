@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog import IDS, ROOT, Gateway, MemoryStore, gateway, make_item
+from testing.catalog.stac_api import IDS, ROOT, Gateway, MemoryStore, gateway, make_item
 
 
 @pytest.fixture

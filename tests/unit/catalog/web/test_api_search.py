@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog import IDS, Gateway, MemoryStore, gateway, links, make_item
+from testing.catalog.stac_api import IDS, Gateway, MemoryStore, gateway, links, make_item
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from dask_regions.catalog.asking.parameters import Fields
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog, reader
 from dask_regions.errors import RequestError, UnavailableError
-from tests.catalog import MemoryStore, fill, gateway, make_item
+from testing.catalog.stac_api import MemoryStore, fill, gateway, make_item
 
 # Of Lambda, in bytes.
 _ANSWER = 6_291_556

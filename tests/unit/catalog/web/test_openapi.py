@@ -16,7 +16,7 @@ from dask_regions.catalog.web.api import Api
 from dask_regions.catalog.web.documents import CONFORMANCE
 from dask_regions.catalog.web.openapi import PARAMETERS
 from dask_regions.catalog.web.routes import ROUTES, Route
-from tests.catalog import ROOT, Gateway, MemoryStore, links, load_configuration, make_item
+from testing.catalog.stac_api import ROOT, Gateway, MemoryStore, links, load_configuration, make_item
 
 POINT = {"type": "Point", "coordinates": [0.5, 0.5]}
 #: A value of every parameter: in a query string, and in a body.

@@ -9,7 +9,7 @@ import pytest
 
 from dask_regions.catalog.web.api import Api
 from dask_regions.catalog.web.places import PLACES
-from tests.catalog import DATASETS, Gateway, MemoryStore, load_configuration, make_item
+from testing.catalog.stac_api import DATASETS, Gateway, MemoryStore, load_configuration, make_item
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 FRESHNESS = {

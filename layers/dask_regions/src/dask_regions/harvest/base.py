@@ -2,7 +2,7 @@
 
 To add a layout: name it in :data:`dask_regions.models.Layout`, write a module with a subclass of
 :class:`Harvester` that lists its sources and reads one of them, and register the class in
-:data:`HARVESTERS`. :class:`dask_regions.harvest.memory.MemoryObjects` lets its tests run without S3.
+:data:`HARVESTERS`. Its tests need no S3: they read a bucket in memory (``testing/sync/memory_bucket.py``).
 
 A source is a store, a file, or a set of them that becomes one Item. It is told by its key, and by a
 fingerprint that comes from the listing alone: what has not changed is not read again.

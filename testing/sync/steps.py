@@ -11,14 +11,14 @@ from typing import Any
 from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import ObjectStore
-from dask_regions.harvest.memory import MemoryObjects
 from dask_regions.models import Configuration, Dataset
 from dask_regions.sync.harvesting import harvest_shard
 from dask_regions.sync.sharding import plan_shards
 from dask_regions.sync.steps import Import, RegionShards, ShardStep, SwapRequest, generation_name
 from dask_regions.sync.swapping import swap
 from dask_regions.sync.writing import write_items
-from testing.bucket import PREFIX, SyntheticBucket
+from testing.sync.memory_bucket import MemoryObjects
+from testing.sync.synthetic_bucket import PREFIX, SyntheticBucket
 
 WEST = "us-west-2"
 BUCKET = "cmip6-copy"

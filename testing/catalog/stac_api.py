@@ -27,7 +27,7 @@ from dask_regions.models import Configuration
 from dask_regions_local.emulator.http.front import HttpApi
 from dask_regions_local.emulator.http.server import Request, Response, Server
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 #: Parameters of a fixture: the engines, those of OpenSearch in one process of pytest-xdist.
 ENGINES = ("sqlite", pytest.param("opensearch", marks=pytest.mark.xdist_group("opensearch")))
 #: Ids of Items in their order; a URL has to quote the last.

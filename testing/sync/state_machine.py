@@ -32,7 +32,7 @@ __all__ = [
     "function_arn", "running", "zarr_store",
 ]  # fmt: skip
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
 STAGING = "staging-bucket"
 #: Key of the Zarr store in the western bucket.

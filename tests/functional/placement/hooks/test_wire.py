@@ -18,8 +18,7 @@ from distributed.security import Security
 
 import dask_regions
 from dask_regions.placement.hooks import wire
-
-from .conftest import CLIENT, EAST, WEST, Cluster
+from testing.placement.clusters import CLIENT, EAST, WEST, Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

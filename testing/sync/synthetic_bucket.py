@@ -18,11 +18,12 @@ from struct import pack
 from typing import Any
 
 from dask_regions.errors import NotFoundError
-from dask_regions.harvest.base import StoredObject
+from dask_regions.harvest.base import ObjectStore, StoredObject
 
-__all__ = ["PREFIX", "SyntheticBucket"]
+__all__ = ["PREFIX", "SyntheticBucket", "delimiter_walk"]
 
 PREFIX = "CMIP6/"
+_DEPTH = 9
 _PAGE = 1000
 _MEDIAN, _SPREAD, _MOST = 8.0, 1.9, 20_000
 _ACTIVITIES = {"CMIP": ("historical", "piControl", "amip", "1pctCO2", "abrupt-4xCO2")} | {
@@ -115,6 +116,14 @@ class SyntheticBucket:
                     continue
                 yield StoredObject(store + name, 1000, etag if name == ".zmetadata" else "")
             position += 1
+
+
+def delimiter_walk(bucket: ObjectStore) -> list[str]:
+    """Return the stores as a walk with Delimiter finds them: a LIST or more for each prefix above a store."""
+    prefixes = [PREFIX]
+    for _ in range(_DEPTH):
+        prefixes = [child for prefix in prefixes for page, _ in bucket.level(prefix) for child in page]
+    return prefixes
 
 
 def _keys() -> Iterator[str]:

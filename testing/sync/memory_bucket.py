@@ -1,4 +1,4 @@
-"""A bucket in memory, for tests."""
+"""A bucket in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["MemoryObjects"]
 
 
 class MemoryObjects:
-    """A :class:`~dask_regions.harvest.base.ObjectStore` over a mapping of keys to bytes, for tests.
+    """A :class:`~dask_regions.harvest.base.ObjectStore` over a mapping of keys to bytes.
 
     Attributes
     ----------

@@ -142,7 +142,7 @@ class Graph:
 
 
 class Observer:
-    """Take what the scheduler of a cluster, started with ``watch.py``, and its workers wrote down."""
+    """Take what the scheduler of a cluster, started with ``task_recorder.py``, and its workers wrote down."""
 
     def __init__(self, client: Client, client_region: str) -> None:
         self._client = client

@@ -1,0 +1,1 @@
+"""A catalog for tests and benchmarks: Items, searches, a store in memory, a server."""

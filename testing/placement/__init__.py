@@ -1,0 +1,1 @@
+"""Schedulers and workers for tests, and the graphs that they are given."""
