@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dask_regions.cli import main
+from dask_regions.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "dask_regions" / "src" / "dask_regions"

@@ -1,17 +1,37 @@
-"""The package's front door is light, and its layers are compiled."""
+"""The front door is light, what pip brings is the notebook's side, and the layers are compiled."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dask_regions
 
-COMPILE_LAYER = Path(__file__).parents[2] / "tools" / "compile-layer"
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers" / "dask_regions"
+COMPILE_LAYER = ROOT / "tools" / "compile-layer"
+#: Packages of the notebook's side, which are too large for a layer.
+NOTEBOOK = {
+    "dask",
+    "distributed",
+    "flox",
+    "h5netcdf",
+    "pandas",
+    "pyarrow",
+    "pystac-client",
+    "scipy",
+    "xarray",
+}
+#: Packages of what runs in AWS, which no notebook needs, and the modules that they install.
+CLOUD = {"aws-lambda-powertools", "boto3", "botocore", "cql2", "orjson", "pydantic", "shapely"}
+CLOUD_MODULES = {name.replace("-", "_") for name in CLOUD} | {"rich", "yaml"}
 #: The tests' own Python is the one that is found.
 FIRST_ON_PATH = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
@@ -22,7 +42,76 @@ def test_importing_the_package_imports_neither_dask_nor_xarray() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["compute", "connect", "open_dataset", "plan", "transfers"])
+def test_what_a_scientist_calls_imports_nothing_of_what_runs_in_aws() -> None:
+    # Dask imports YAML itself, so this hides all but that.
+    code = f"""
+import sys
+for name in {sorted(CLOUD_MODULES - {"yaml"})}:
+    sys.modules[name] = None
+import dask_regions
+for name in dask_regions.__all__:
+    getattr(dask_regions, name)
+import dask_regions.client.engine
+try:
+    dask_regions.connect("tcp://127.0.0.1:1", timeout=1)
+except dask_regions.errors.UnavailableError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("no scheduler answers at tcp://127.0.0.1:1"), done.stderr
+
+
+def test_the_command_without_its_extra_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["click"] = None
+from dask_regions.cli.__main__ import run
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith("pip install 'dask-regions[cli]'\n")
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((LAYER / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def uv() -> str:
+    return os.environ.get("UV") or str(max(ROOT.glob(".uv/*/bin/uv")))
+
+
+def names(requirements: str) -> set[str]:
+    """Return the packages that an export of the lock file names."""
+    return {re.split(r"[ =;\[]", line)[0] for line in requirements.splitlines() if line[:1].isalpha()}
+
+
+def test_installing_the_package_brings_the_notebooks_side_and_nothing_of_what_runs_in_aws() -> None:
+    export = [uv(), "export", "--quiet", "--frozen", "--package", "dask-regions", "--no-dev"]
+    done = subprocess.run([*export, "--no-hashes"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert names(done.stdout) >= NOTEBOOK
+    assert not names(done.stdout) & CLOUD
+
+
+@pytest.mark.parametrize("group", ["lambda", "harvest"])
+def test_what_the_layers_are_exported_from_is_the_extra_of_that_name(group: str) -> None:
+    declared = project()
+    extras: dict[str, list[str]] = declared["project"]["optional-dependencies"]
+    assert declared["dependency-groups"][group] == extras[group]
+
+
+def test_layers_have_nothing_of_the_notebooks_side(tmp_path: Path) -> None:
+    make = ["make", "--silent", "-C", str(LAYER), "harvest", f"ARTIFACTS_DIR={tmp_path}", f"UV={uv()}"]
+    subprocess.run(make, check=True)
+    core, harvest = (names((tmp_path / f"{name}.txt").read_text()) for name in ("core", "harvest"))
+    assert core >= CLOUD
+    assert {"h5py", "zarr"} <= harvest
+    assert not core & harvest
+    assert not (core | harvest) & NOTEBOOK
+
+
+@pytest.mark.parametrize("name", ["compute", "connect", "open_dataset", "plan", "store", "transfers"])
 def test_what_a_scientist_calls_is_there(name: str) -> None:
     assert callable(getattr(dask_regions, name))
 

@@ -16,7 +16,8 @@ from pystac import Asset, Item
 
 from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.aws.stepfunctions import Execution
-from dask_regions.cli import main, operate
+from dask_regions.cli import operate
+from dask_regions.cli.main import main
 from dask_regions.errors import UnavailableError
 from dask_regions.models import Pool
 from dask_regions.scaling import PoolDemand, PoolState

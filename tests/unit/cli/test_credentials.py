@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, EndpointConnectionError
 from click.testing import CliRunner
 
 from dask_regions.aws.ecs import PoolService
-from dask_regions.cli import main
+from dask_regions.cli.main import main
 from dask_regions.errors import UnavailableError
 
 ROOT = Path(__file__).parents[3]

@@ -1,7 +1,1 @@
-"""The command ``dask-regions``."""
-
-from __future__ import annotations
-
-from dask_regions.cli.main import main
-
-__all__ = ["main"]
+"""The command ``dask-regions``. It needs the extra ``cli``, which :mod:`dask_regions.cli.__main__` says."""

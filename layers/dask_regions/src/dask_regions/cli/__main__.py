@@ -1,7 +1,28 @@
-"""``python -m dask_regions.cli``, where the command itself is not on PATH."""
+"""The entry point of ``dask-regions``, and ``python -m dask_regions.cli`` where it is not on PATH."""
 
 from __future__ import annotations
 
-from dask_regions.cli.main import main
+import sys
 
-main(prog_name="dask-regions")
+__all__ = ["run"]
+
+_WRONG_USE = 2
+
+
+def run() -> None:
+    """Run the command, or say what to install where only the notebook's side is installed."""
+    try:
+        from dask_regions.cli.main import main
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "dask_regions":
+            raise
+        sys.stderr.write(
+            f"error: the command dask-regions needs {error.name}; install its extra: "
+            "pip install 'dask-regions[cli]'\n"
+        )
+        sys.exit(_WRONG_USE)
+    main(prog_name="dask-regions")
+
+
+if __name__ == "__main__":
+    run()
