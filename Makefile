@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test opensearch test-browser test-faults check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help demo local test opensearch test-browser test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +34,9 @@ test-browser: .venv/all ## show the catalog in STAC Browser and Chromium (root; 
 
 test-faults: .venv/all ## kill workers and pools during every workload (ten minutes)
 	$(BIN)/pytest -m faults $(PYTEST_ARGS)
+
+test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr (PyPI; a quarter of an hour)
+	@UV="$(CURDIR)/$(UV)" $(BIN)/python -m testing.upstream $(ARGS) -- $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs
 	$(BIN)/ruff check
