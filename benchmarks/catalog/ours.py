@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.catalog.client import Request
 from benchmarks.catalog.items import COLLECTIONS, REGIONS, Archive
+from dask_regions.catalog.changes import Put, RegionOutcome
 from dask_regions.catalog.engines import open_catalog
-from dask_regions.catalog.store import Outcome, Put
 from dask_regions.catalog.web.routes import ROUTES
 from dask_regions_local.emulator.functions import lambdas
 from dask_regions_local.emulator.functions.lambdas import Function, Functions
@@ -57,7 +57,7 @@ def load(url: str, archive: Archive, *, parallel: bool = False) -> None:
             counts = list(pool.map(partial(_write, url, archive), REGIONS))
     else:
         counts = [_write(url, archive, region) for region in REGIONS]
-    outcomes = {region: Outcome(found) for region, found in zip(REGIONS, counts, strict=True)}
+    outcomes = {region: RegionOutcome(found) for region, found in zip(REGIONS, counts, strict=True)}
     catalog.swap(_GENERATION, outcomes, {region: list(COLLECTIONS) for region in REGIONS})
 
 

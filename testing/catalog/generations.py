@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dask_regions.catalog.asking.query import SearchQuery
-from dask_regions.catalog.engines import open_catalog
+from dask_regions.catalog.changes import Put, RegionOutcome, Remove
+from dask_regions.catalog.engines import Store, Writer, open_catalog
 from dask_regions.catalog.opensearch import OpenSearchCatalog
-from dask_regions.catalog.store import Outcome, Put, Remove, Store, Writer
 
 __all__ = ["ids", "left_behind", "make_item", "put", "seen", "source_of", "sync", "write"]
 
@@ -50,11 +50,11 @@ def sync(
     declared: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Run a whole sync, after which each Region in `held` has these Items."""
-    outcomes = {region: Outcome(error=error) for region, error in (failed or {}).items()}
+    outcomes = {region: RegionOutcome(error=error) for region, error in (failed or {}).items()}
     store.begin(generation, [*held, *outcomes])
     for region, items in held.items():
         counts = write(store, generation, region, items)
-        outcomes.setdefault(region, Outcome(counts))
+        outcomes.setdefault(region, RegionOutcome(counts))
     if declared is None:
         declared = {region: ["cmip6", "era5"] for region in ("us-west-2", "us-east-1", *held)}
     return store.swap(generation, outcomes, declared)

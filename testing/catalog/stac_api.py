@@ -17,11 +17,13 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from dask_regions import config
+from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.evaluate import evaluate
 from dask_regions.catalog.asking.query import Order, SearchQuery
+from dask_regions.catalog.changes import Put, RegionOutcome
+from dask_regions.catalog.engines import Store, Writer
 from dask_regions.catalog.indexing import Indexed, indexed
-from dask_regions.catalog.store import Bucket, Outcome, Page, Put, Store, Writer
 from dask_regions.catalog.web.api import create_app
 from dask_regions.models import Configuration
 from dask_regions_local.emulator.http.front import HttpApi
@@ -118,11 +120,11 @@ def fill(writer: Writer, items: Sequence[dict[str, Any]], region: str = "us-west
     for collection in collections:
         changes = [Put(item["id"], "f", item) for item in items if item["collection"] == collection]
         counts[collection] = writer.write("g1", region, collection, changes)
-    writer.swap("g1", {region: Outcome(counts)}, {region: collections})
+    writer.swap("g1", {region: RegionOutcome(counts)}, {region: collections})
 
 
 class MemoryStore:
-    """A :class:`~dask_regions.catalog.store.Store` of one generation, for tests of what is above it.
+    """A :class:`~dask_regions.catalog.engines.Store` of one generation, for tests of what is above it.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dask_regions.catalog.store import Known, Outcome, Put, Remove
+from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.harvest.base import ObjectStore
 from dask_regions.models import Configuration, Dataset
@@ -53,7 +53,7 @@ def contents_of(stores: int) -> dict[str, bytes]:
 
 
 class MemoryCatalog:
-    """A :class:`dask_regions.catalog.store.Writer` that keeps everything in dicts."""
+    """A :class:`dask_regions.catalog.engines.Writer` that keeps everything in dicts."""
 
     def __init__(self) -> None:
         self.live: _Sources = {}
@@ -92,7 +92,7 @@ class MemoryCatalog:
         return self.writes - before
 
     def swap(
-        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
         if generation in self._done:
             return self._done[generation]
@@ -128,7 +128,7 @@ class MemoryCatalog:
         puts = (one for sources in self.live.values() for one in sources.values())
         return {one.source: one.reason for one in puts if one.reason is not None}
 
-    def _verify(self, region: str, outcome: Outcome, new: _Sources) -> None:
+    def _verify(self, region: str, outcome: RegionOutcome, new: _Sources) -> None:
         for collection, count in outcome.items.items():
             puts = new.get((region, collection), {}).values()
             # As the engines do: two sources of one Item are one Item.

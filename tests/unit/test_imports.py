@@ -72,7 +72,7 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.placement.planning.plan", "dask_regions.placement.hooks.wire", PLANNING),
         ("dask_regions.placement.hooks.timeouts", "dask_regions.placement.failures.watch", PLANNING),
         ("dask_regions.scaling", "distributed", LIGHT),
-        ("dask_regions.catalog.store", "xarray", LIGHT),
+        ("dask_regions.catalog.engines", "xarray", LIGHT),
     ],
 )
 def test_an_import_against_a_contract_is_caught(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import RegionOutcome
 from dask_regions.catalog.sqlite import SqliteCatalog
-from dask_regions.catalog.store import Outcome
 from dask_regions.errors import RequestError
 from testing.catalog.generations import put, sync
 
@@ -91,7 +91,7 @@ DYING = """
 import sys, threading
 from tests.functional.catalog.test_concurrency import REGION, make_items
 from dask_regions.catalog.sqlite import SqliteCatalog, building, catalog, files
-from dask_regions.catalog.store import Outcome
+from dask_regions.catalog.changes import RegionOutcome
 from testing.catalog.generations import put
 
 url, step = sys.argv[1:]
@@ -122,7 +122,7 @@ if step == "deleting":
 store = SqliteCatalog(url)
 store.begin("g2", [REGION])
 store.write("g2", REGION, "cmip6", put(make_items("g2"), "2"))
-store.swap("g2", {REGION: Outcome({"cmip6": 60})}, {REGION: ["cmip6"]})
+store.swap("g2", {REGION: RegionOutcome({"cmip6": 60})}, {REGION: ["cmip6"]})
 """
 
 
@@ -147,7 +147,7 @@ def test_a_writer_that_is_killed_leaves_the_live_generation_and_the_next_sync_co
     store.begin("g2", [REGION])
     if live == "g1" and step not in ("sealing", "sealed", "pointing"):
         store.write("g2", REGION, "cmip6", put(make_items("g2"), "2"))
-    assert store.swap("g2", {REGION: Outcome({"cmip6": ITEMS})}, DECLARED)["generation"] == "g2"
+    assert store.swap("g2", {REGION: RegionOutcome({"cmip6": ITEMS})}, DECLARED)["generation"] == "g2"
     sync(store, "g3", {REGION: make_items("g3")}, declared=DECLARED)
     page = SqliteCatalog(url).search(SearchQuery(limit=1000))
     assert {item["properties"]["scenario"] for item in page.items} == {"g3"}
@@ -194,7 +194,7 @@ def test_processes_that_write_one_generation_at_once_lose_nothing(tmp_path: Path
     for writer in writers:
         assert writer.stdout is not None
         writer.stdout.close()
-    outcomes = {region: Outcome({"cmip6": ITEMS}) for region in regions}
+    outcomes = {region: RegionOutcome({"cmip6": ITEMS}) for region in regions}
     result = store.swap("g1", outcomes, {region: ["cmip6"] for region in regions})
     assert result["regions"] == dict.fromkeys(sorted(regions), ITEMS)
     assert store.search(SearchQuery()).matched == ITEMS

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.catalog.engines import Catalog, open_catalog
-from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from testing.catalog.generations import ids, make_item
 from testing.catalog.stac_api import ENGINES, engine_url
@@ -46,8 +46,8 @@ def sync(
     store.begin(generation, [*counts, *failed])
     for region, own in changes.items():
         store.write(generation, region, "cmip6", own)
-    outcomes = {region: Outcome({"cmip6": count}) for region, count in counts.items()}
-    outcomes |= {region: Outcome(error=error) for region, error in failed.items()}
+    outcomes = {region: RegionOutcome({"cmip6": count}) for region, count in counts.items()}
+    outcomes |= {region: RegionOutcome(error=error) for region, error in failed.items()}
     return store.swap(generation, outcomes, DECLARED if declared is None else declared)
 
 
@@ -67,7 +67,7 @@ def test_a_generation_is_invisible_until_it_is_swapped(store: Catalog) -> None:
     store.write("g2", WEST, "cmip6", [put(make_item("new")), Remove("gone/")])
     assert ids(store) == ["gone", "old"]
     assert store.item("cmip6", "new") is None
-    result = store.swap("g2", {WEST: Outcome({"cmip6": 2})}, DECLARED)
+    result = store.swap("g2", {WEST: RegionOutcome({"cmip6": 2})}, DECLARED)
     assert ids(store) == ["new", "old"]
     assert result == {"generation": "g2", "items": 2, "regions": {WEST: 2}, "changed": True, "failed": {}}
 
@@ -76,7 +76,7 @@ def test_every_step_can_be_repeated(store: Catalog) -> None:
     for _ in range(2):
         store.begin("g1", [WEST])
         assert store.write("g1", WEST, "cmip6", [put(make_item("a")), put(make_item("b"))]) == 2
-    outcomes = {WEST: Outcome({"cmip6": 2})}
+    outcomes = {WEST: RegionOutcome({"cmip6": 2})}
     first = store.swap("g1", outcomes, DECLARED)
     assert store.swap("g1", outcomes, DECLARED) == first
     store.begin("g1", [WEST])
@@ -98,7 +98,7 @@ def test_a_generation_that_was_overtaken_is_refused(store: Catalog) -> None:
     with pytest.raises(NotFoundError, match="g2"):
         store.write("g2", WEST, "cmip6", [put(make_item("later"))])
     with pytest.raises((NotFoundError, UnavailableError), match="g2"):
-        store.swap("g2", {WEST: Outcome({"cmip6": 2})}, DECLARED)
+        store.swap("g2", {WEST: RegionOutcome({"cmip6": 2})}, DECLARED)
     assert ids(store) == ["a", "new"]
 
 
@@ -107,7 +107,7 @@ def test_a_sync_without_changes_makes_no_generation(store: Catalog) -> None:
     result = sync(store, "g2", {}, {WEST: 1, EAST: 0})
     assert result == {"generation": "g1", "items": 1, "regions": {WEST: 1}, "changed": False, "failed": {}}
     assert store.freshness()[EAST]["stale"] is False
-    assert store.swap("g2", {WEST: Outcome({"cmip6": 1})}, DECLARED) == result
+    assert store.swap("g2", {WEST: RegionOutcome({"cmip6": 1})}, DECLARED) == result
     assert ids(store) == ["a"]
 
 
@@ -118,13 +118,13 @@ def test_counts_that_do_not_agree_leave_the_live_generation(store: Catalog) -> N
     assert ids(store) == ["a"]
     # The writer comes back with what was missing.
     store.write("g2", WEST, "cmip6", [put(make_item("c"))])
-    store.swap("g2", {WEST: Outcome({"cmip6": 3})}, DECLARED)
+    store.swap("g2", {WEST: RegionOutcome({"cmip6": 3})}, DECLARED)
     assert ids(store) == ["a", "b", "c"]
     # Or it had counted wrong, and nothing was missing.
     with pytest.raises(UnavailableError, match="stays"):
         sync(store, "g3", {WEST: [put(make_item("d"))]}, {WEST: 5})
     assert ids(store) == ["a", "b", "c"]
-    assert store.swap("g3", {WEST: Outcome({"cmip6": 4})}, DECLARED)["generation"] == "g3"
+    assert store.swap("g3", {WEST: RegionOutcome({"cmip6": 4})}, DECLARED)["generation"] == "g3"
     assert ids(store) == ["a", "b", "c", "d"]
 
 
@@ -139,7 +139,7 @@ def test_sources_are_known_in_the_order_of_their_bytes(store: Catalog) -> None:
     store.write("g1", WEST, "cmip6", changes)
     store.write("g1", EAST, "cmip6", [Put("a/other", "1", make_item("e", EAST))])
     assert list(store.known(WEST, "cmip6")) == []
-    store.swap("g1", {WEST: Outcome({"cmip6": 11}), EAST: Outcome({"cmip6": 1})}, DECLARED)
+    store.swap("g1", {WEST: RegionOutcome({"cmip6": 11}), EAST: RegionOutcome({"cmip6": 1})}, DECLARED)
     known = list(store.known(WEST, "cmip6"))
     assert [one.source for one in known] == sorted(sources, key=str.encode)
     assert known[0] == Known("A/", "1", "i7", None)
@@ -269,7 +269,7 @@ def test_a_collection_that_is_no_longer_declared_is_forgotten(store: Catalog) ->
     store.begin("g1", [WEST])
     store.write("g1", WEST, "cmip6", [put(make_item("kept"))])
     store.write("g1", WEST, "Era5", [put(make_item("gone", collection="Era5"))])
-    store.swap("g1", {WEST: Outcome({"cmip6": 1, "Era5": 1})}, DECLARED)
+    store.swap("g1", {WEST: RegionOutcome({"cmip6": 1, "Era5": 1})}, DECLARED)
     assert ids(store) == ["gone", "kept"]
     sync(store, "g2", {}, {WEST: 1}, declared={WEST: ["cmip6"]})
     assert ids(store) == ["kept"]
@@ -280,11 +280,11 @@ def test_a_collection_that_nobody_changed_is_in_the_next_generation(store: Catal
     store.begin("g1", [WEST])
     store.write("g1", WEST, "cmip6", [put(make_item("a"))])
     store.write("g1", WEST, "Era5", [put(make_item("e", collection="Era5"))])
-    store.swap("g1", {WEST: Outcome({"cmip6": 1, "Era5": 1})}, DECLARED)
+    store.swap("g1", {WEST: RegionOutcome({"cmip6": 1, "Era5": 1})}, DECLARED)
     for number in range(2, 6):
         store.begin(f"g{number}", [WEST])
         store.write(f"g{number}", WEST, "cmip6", [put(make_item(f"a{number}"))])
-        store.swap(f"g{number}", {WEST: Outcome({"cmip6": number, "Era5": 1})}, DECLARED)
+        store.swap(f"g{number}", {WEST: RegionOutcome({"cmip6": number, "Era5": 1})}, DECLARED)
     assert ids(store, collections=["Era5"]) == ["e"]
     assert ids(store) == ["e", "a", "a2", "a3", "a4", "a5"]
     assert [(held["id"], held["items"]) for held in store.collections()] == [("Era5", 1), ("cmip6", 5)]

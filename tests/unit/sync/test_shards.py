@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_regions.catalog.store import Known
+from dask_regions.catalog.changes import Known
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.harvest.base import Source, open_harvester
 from dask_regions.names import LATEST_SYNC_REPORT

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from dask_regions.aws.fsx import ImportTask, MetadataImport
 from dask_regions.aws.stepfunctions import Running
-from dask_regions.catalog.store import Outcome
+from dask_regions.catalog.changes import RegionOutcome
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from dask_regions.models import Configuration
 from dask_regions.names import LATEST_SYNC_REPORT, METRIC_NAMESPACE, SYNC_METRICS
@@ -59,7 +59,7 @@ class FakeCatalog(MemoryCatalog):
     def __init__(self) -> None:
         super().__init__()
         self.begun: list[tuple[str, list[str]]] = []
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, RegionOutcome] = {}
         self.declared: dict[str, list[str]] = {}
 
     def begin(self, generation: str, regions: Any) -> None:
@@ -169,8 +169,8 @@ EAST_FAILED = {"region": "us-east-1", "error": {"Error": "UnavailableError", "Ca
 def test_failures_reach_the_catalog_in_the_words_of_the_error() -> None:
     report, catalog, _ = swap(WEST, EAST_FAILED)
     assert catalog.outcomes == {
-        "us-west-2": Outcome({"data-us-west-2": 3}),
-        "us-east-1": Outcome({}, "UnavailableError: bucket gone"),
+        "us-west-2": RegionOutcome({"data-us-west-2": 3}),
+        "us-east-1": RegionOutcome({}, "UnavailableError: bucket gone"),
     }
     assert not report["complete"]
     assert report["failed"] == {"us-east-1": "UnavailableError: bucket gone"}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.opensearch import OpenSearchCatalog
-from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import UnavailableError
 
 WEST, EAST = "us-west-2", "us-east-1"
@@ -42,7 +42,7 @@ def test_a_reader_sees_each_generation_whole_while_twenty_are_swapped_in(opensea
     store, reader = OpenSearchCatalog(opensearch_url), OpenSearchCatalog(opensearch_url)
     store.begin("g00", [WEST])
     store.write("g00", WEST, "c", [put(f"i{n}", scenario="g00") for n in range(ITEMS)])
-    store.swap("g00", {WEST: Outcome({"c": ITEMS})}, DECLARED)
+    store.swap("g00", {WEST: RegionOutcome({"c": ITEMS})}, DECLARED)
     done, seen = threading.Event(), set[str]()
     wrong, latest = list[Any](), ITEMS
 
@@ -65,7 +65,7 @@ def test_a_reader_sees_each_generation_whole_while_twenty_are_swapped_in(opensea
             store.begin(generation, [WEST])
             changes = [put(f"i{n}", scenario=generation) for n in range(ITEMS + number)]
             store.write(generation, WEST, "c", changes)
-            store.swap(generation, {WEST: Outcome({"c": ITEMS + number})}, DECLARED)
+            store.swap(generation, {WEST: RegionOutcome({"c": ITEMS + number})}, DECLARED)
     finally:
         done.set()
         thread.join()
@@ -76,7 +76,7 @@ def test_a_reader_sees_each_generation_whole_while_twenty_are_swapped_in(opensea
 WRITER = """
 import json, sys
 from dask_regions.catalog.opensearch import OpenSearchCatalog
-from dask_regions.catalog.store import Put
+from dask_regions.catalog.changes import Put
 
 url, region, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 store = OpenSearchCatalog(url)
@@ -105,7 +105,7 @@ def store(opensearch_url: str) -> OpenSearchCatalog:
     store = OpenSearchCatalog(opensearch_url)
     store.begin("g1", [WEST])
     store.write("g1", WEST, "c", [put("first"), put("i0"), put("i1")])
-    store.swap("g1", {WEST: Outcome({"c": 3})}, DECLARED)
+    store.swap("g1", {WEST: RegionOutcome({"c": 3})}, DECLARED)
     return store
 
 
@@ -116,7 +116,7 @@ def test_writers_of_two_regions_that_meet_on_every_item_lose_nothing(
     with writer(opensearch_url, WEST, 600) as one, writer(opensearch_url, EAST, 600) as other:
         assert one.communicate()[0].splitlines()[-1] == b"600"
         assert other.communicate()[0].splitlines()[-1] == b"600"
-    result = store.swap("g2", {WEST: Outcome({"c": 601}), EAST: Outcome({"c": 600})}, DECLARED)
+    result = store.swap("g2", {WEST: RegionOutcome({"c": 601}), EAST: RegionOutcome({"c": 600})}, DECLARED)
     assert result["items"] == 601
     regions = [item["properties"]["regions"] for item in _all(store) if item["id"] != "first"]
     assert regions == [[EAST, WEST]] * 600
@@ -139,7 +139,7 @@ def test_a_writer_that_is_killed_leaves_the_catalog_and_the_next_sync_completes_
     assert ids(OpenSearchCatalog(opensearch_url)) == before
     store.begin("g3", [WEST])
     store.write("g3", WEST, "c", [put("third"), Remove("first")])
-    store.swap("g3", {WEST: Outcome({"c": 3})}, DECLARED)
+    store.swap("g3", {WEST: RegionOutcome({"c": 3})}, DECLARED)
     assert ids(store) == ["i0", "i1", "third"]
 
 
@@ -151,7 +151,7 @@ def test_nothing_of_dead_generations_is_left_behind(
     for number in range(3, 6):
         store.begin(f"g{number}", [WEST])
         store.write(f"g{number}", WEST, "c", [put(f"more{number}")])
-        store.swap(f"g{number}", {WEST: Outcome({"c": number + 1})}, DECLARED)
+        store.swap(f"g{number}", {WEST: RegionOutcome({"c": number + 1})}, DECLARED)
     prefix = opensearch_url.rpartition("/")[2]
     assert _indexes(opensearch_server, prefix) == {"items": 2, "sources": 2, "catalog": 1, "geometries": 1}
     live = store._control.live()[0]
@@ -174,7 +174,7 @@ def test_a_swap_that_was_cut_off_is_completed_by_its_repetition(
 ) -> None:
     store.begin("g2", [WEST])
     store.write("g2", WEST, "c", [put("second")])
-    outcomes = {WEST: Outcome({"c": 4})}
+    outcomes = {WEST: RegionOutcome({"c": 4})}
     with monkeypatch.context() as patch:
         patch.setattr(type(store._control), "go_live", _die)
         with pytest.raises(SystemExit):
@@ -193,7 +193,7 @@ def test_of_two_swaps_at_once_one_wins(store: OpenSearchCatalog, monkeypatch: py
         store.begin(generation, [WEST])
         store.write(generation, WEST, "c", [put(generation)])
     go_live = type(store._control).go_live
-    outcomes = {WEST: Outcome({"c": 4})}
+    outcomes = {WEST: RegionOutcome({"c": 4})}
 
     def overtaken(*arguments: Any) -> bool:
         monkeypatch.setattr(type(store._control), "go_live", go_live)
@@ -216,5 +216,5 @@ def test_a_catalog_of_another_version_is_reported(
     assert list(store.known(WEST, "c")) == []
     store.begin("g2", [WEST])
     store.write("g2", WEST, "c", [put("new")])
-    store.swap("g2", {WEST: Outcome({"c": 1})}, DECLARED)
+    store.swap("g2", {WEST: RegionOutcome({"c": 1})}, DECLARED)
     assert ids(store) == ["new"]

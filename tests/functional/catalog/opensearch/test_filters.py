@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Put, RegionOutcome
 from dask_regions.catalog.engines import Catalog, open_catalog
-from dask_regions.catalog.store import Outcome, Put
 from dask_regions.errors import RequestError
 from testing.catalog import random_searches
 
@@ -29,7 +29,7 @@ def fill(store: Catalog, items: Sequence[Mapping[str, Any]], generation: str = "
         own = [Put(item["id"], "1", item) for item in items if item["collection"] == collection]
         store.write(generation, REGION, collection, own)
         counts[collection] = len(own)
-    store.swap(generation, {REGION: Outcome(counts)}, {REGION: list(counts)})
+    store.swap(generation, {REGION: RegionOutcome(counts)}, {REGION: list(counts)})
 
 
 def keys(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.opensearch import OpenSearchCatalog
 from dask_regions.catalog.opensearch.client import Client
-from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, UnavailableError
 from testing.catalog.generations import left_behind, make_item, put, seen
 
@@ -63,7 +63,7 @@ def sync(url: str, generation: str, region: str, names: Sequence[str]) -> dict[s
     changes += [Remove(source) for source in sorted(known - wanted.keys())]
     if changes:
         store.write(generation, region, "cmip6", changes)
-    return store.swap(generation, {region: Outcome({"cmip6": len(names)})}, DECLARED)
+    return store.swap(generation, {region: RegionOutcome({"cmip6": len(names)})}, DECLARED)
 
 
 def ids(url: str) -> list[str]:

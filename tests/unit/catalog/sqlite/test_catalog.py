@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.sqlite import SqliteCatalog
-from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from testing.catalog.generations import ids, make_item, put, sync, write
 
@@ -22,8 +22,8 @@ def store(tmp_path: Path) -> SqliteCatalog:
     return SqliteCatalog(f"sqlite:///{tmp_path}/catalog.sqlite")
 
 
-def outcomes(**items: int) -> dict[str, Outcome]:
-    return {WEST: Outcome(items)}
+def outcomes(**items: int) -> dict[str, RegionOutcome]:
+    return {WEST: RegionOutcome(items)}
 
 
 def test_writing_into_a_generation_that_is_not_under_way_is_refused(store: SqliteCatalog) -> None:
@@ -147,7 +147,7 @@ def test_several_writers_of_one_generation_lose_nothing(store: SqliteCatalog, tm
 
     with ThreadPoolExecutor(2) as pool:
         counts = dict(zip((WEST, EAST), pool.map(sync_region, (WEST, EAST)), strict=True))
-    store.swap("g1", {region: Outcome(held) for region, held in counts.items()}, DECLARED)
+    store.swap("g1", {region: RegionOutcome(held) for region, held in counts.items()}, DECLARED)
     assert len(ids(store)) == 80
     both = {"op": "a_contains", "args": [{"property": "regions"}, [WEST, EAST]]}
     assert ids(store, filter=both) == sorted(item["id"] for item in shared)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import RegionOutcome
 from dask_regions.catalog.sqlite import SqliteCatalog
-from dask_regions.catalog.store import Outcome
 from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
 from testing.catalog.generations import ids, make_item, put, sync, write
 
@@ -43,7 +43,7 @@ def test_a_sync_without_changes_leaves_no_file(store: SqliteCatalog, path: Path)
     sync(store, "g1", {WEST: [make_item("a")]})
     store.begin("g2", [WEST, EAST])
     assert store.write("g2", WEST, "cmip6", []) == 0
-    result = store.swap("g2", {WEST: Outcome({"cmip6": 1}), EAST: Outcome()}, DECLARED)
+    result = store.swap("g2", {WEST: RegionOutcome({"cmip6": 1}), EAST: RegionOutcome()}, DECLARED)
     assert (result["generation"], result["changed"]) == ("g1", False)
     assert store.swap("g2", {}, DECLARED) == result
     assert generations(path) == {"g1"}
@@ -63,7 +63,7 @@ def test_a_swap_that_is_overtaken_is_refused_and_leaves_nothing_behind(
     write(store, "g1", WEST, [make_item("late")])
     sync(SqliteCatalog(f"sqlite:///{path}"), "g2", {WEST: [make_item("new")]})
     for refused in (
-        lambda: store.swap("g1", {WEST: Outcome({"cmip6": 1})}, DECLARED),
+        lambda: store.swap("g1", {WEST: RegionOutcome({"cmip6": 1})}, DECLARED),
         lambda: store.write("g1", WEST, "cmip6", put([make_item("later")])),
     ):
         with pytest.raises(NotFoundError, match="a later sync has replaced it"):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dask_regions.catalog.answers import Bucket
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
-from dask_regions.catalog.store import Bucket
 from dask_regions.errors import RequestError
 from testing.catalog.generations import ids, make_item, sync
 from testing.catalog.random_searches import ITEMS, find, items, searches

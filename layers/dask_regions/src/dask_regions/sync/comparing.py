@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from dask_regions.catalog.store import Known
+from dask_regions.catalog.changes import Known
 from dask_regions.harvest.base import Source
 
 __all__ = ["Pair", "compare"]

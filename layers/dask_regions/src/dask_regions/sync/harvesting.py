@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
+from dask_regions.catalog.changes import Known
 from dask_regions.catalog.opensearch.fields import document_of
-from dask_regions.catalog.store import Known
 from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
 from dask_regions.harvest.base import (
     Harvester,

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from dask_regions.aws.stepfunctions import Running
-from dask_regions.catalog.store import Writer
+from dask_regions.catalog.engines import Writer
 from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.models import Configuration
 from dask_regions.sync.steps import PlanRequest, generation_name

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import IO, Any, TypeAlias
 
-from dask_regions.catalog.store import Writer
+from dask_regions.catalog.engines import Writer
 from dask_regions.harvest.base import ObjectStore, digest, open_harvester
 from dask_regions.harvest.manifest import manifest_sources
 from dask_regions.models import Configuration, Dataset

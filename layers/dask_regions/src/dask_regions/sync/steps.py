@@ -15,12 +15,12 @@ __all__ = [
     "Counts",
     "Failure",
     "Import",
-    "Outcome",
     "PlanRequest",
     "RegionShards",
     "RegionStep",
     "ShardStep",
     "SwapRequest",
+    "SyncedRegion",
     "begun",
     "generation_name",
 ]
@@ -188,7 +188,7 @@ class Failure(_Step):
         return f"{self.error}: {cause}"[:_REASON_LENGTH]
 
 
-class Outcome(_Step):
+class SyncedRegion(_Step):
     """How a Region's part ended: what it holds, or an error."""
 
     region: str
@@ -203,4 +203,4 @@ class SwapRequest(_Step):
     """Input of :func:`dask_regions.sync.swapping.swap`: the plan, with each Region's outcome."""
 
     generation: str
-    regions: tuple[Outcome, ...]
+    regions: tuple[SyncedRegion, ...]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dask_regions.catalog import store
-from dask_regions.catalog.store import Writer
+from dask_regions.catalog.changes import RegionOutcome
+from dask_regions.catalog.engines import Writer
 from dask_regions.models import Configuration
 from dask_regions.sync.prices import PRICES, dollars
 from dask_regions.sync.staging import Staging, WritableStore
-from dask_regions.sync.steps import Outcome, SwapRequest, begun
+from dask_regions.sync.steps import SwapRequest, SyncedRegion, begun
 
 __all__ = ["swap"]
 
@@ -35,17 +35,17 @@ def swap(
         ``regions`` (what was done by Region) and ``report`` (key in the staging bucket of all this with
         every source that was skipped, up to a thousand for each Region).
     """
-    outcomes = {one.region: _outcome(one) for one in request.regions}
+    outcomes = {part.region: _outcome(part) for part in request.regions}
     declared = {
         region.name: [dataset.id for dataset in configuration.datasets_of(region.name)]
         for region in configuration.regions
     }
     swapped = catalog.swap(request.generation, outcomes, declared)
-    failed = {one.region: one.error.text() for one in request.regions if one.error is not None}
+    failed = {part.region: part.error.text() for part in request.regions if part.error is not None}
     for region, reason in failed.items():
         logger.warning("%s keeps its old Items: %s", region, reason)
-    held = swapped["regions"]
-    regions = {one.region: _summary(one, held.get(one.region, 0)) for one in request.regions}
+    items = swapped["regions"]
+    regions = {part.region: _summary(part, items.get(part.region, 0)) for part in request.regions}
     summary = {
         "sync": request.generation,
         "generation": swapped["generation"],
@@ -53,37 +53,37 @@ def swap(
         "changed": swapped["changed"],
         "items": swapped["items"],
         "seconds": round((datetime.now(UTC) - begun(request.generation)).total_seconds(), 1),
-        "dollars": round(sum(one["dollars"] for one in regions.values()), 6),
+        "dollars": round(sum(region["dollars"] for region in regions.values()), 6),
         "failed": failed,
         "regions": regions,
     }
     return {**summary, "report": _report(Staging(staging), request, summary)}
 
 
-def _outcome(one: Outcome) -> store.Outcome:
-    return store.Outcome(one.items, one.error.text() if one.error is not None else None)
+def _outcome(part: SyncedRegion) -> RegionOutcome:
+    return RegionOutcome(part.items, part.error.text() if part.error is not None else None)
 
 
-def _summary(one: Outcome, held: int) -> dict[str, Any]:
+def _summary(part: SyncedRegion, live_items: int) -> dict[str, Any]:
     return {
-        **one.counts.model_dump(),
-        # Of a Region that failed, those that it keeps.
-        "items": held if one.error is not None else sum(one.items.values()),
-        "collections": dict(one.items),
-        "seconds": one.seconds,
-        "dollars": dollars(one.counts),
-        "failed": int(one.error is not None),
-        "examples": list(one.skipped),
+        **part.counts.model_dump(),
+        # A Region that failed keeps those that are live.
+        "items": live_items if part.error is not None else sum(part.items.values()),
+        "collections": dict(part.items),
+        "seconds": part.seconds,
+        "dollars": dollars(part.counts),
+        "failed": int(part.error is not None),
+        "examples": list(part.skipped),
     }
 
 
 def _report(staging: Staging, request: SwapRequest, summary: Mapping[str, Any]) -> str:
     skipped = {
-        one.region: [
+        part.region: [
             {"source": source, "reason": reason}
-            for source, reason in staging.region_report(request.generation, one.region)
+            for source, reason in staging.region_report(request.generation, part.region)
         ]
-        for one in request.regions
-        if one.counts.skipped
+        for part in request.regions
+        if part.counts.skipped
     }
     return staging.put_report(request.generation, {**summary, "skipped": skipped, "prices": PRICES})

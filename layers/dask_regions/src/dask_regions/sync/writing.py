@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from dask_regions.catalog.store import Put, Remove, Writer
+from dask_regions.catalog.changes import Put, Remove
+from dask_regions.catalog.engines import Writer
 from dask_regions.errors import NotFoundError
 from dask_regions.models import Configuration
 from dask_regions.sync.metering import MeteredStaging

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dask_regions.catalog.answers import Bucket
 from dask_regions.catalog.queryables import QUERYABLES
-from dask_regions.catalog.store import Bucket
 from dask_regions.errors import RequestError
 
 __all__ = ["AGGREGATIONS", "TOTAL", "Aggregation", "chosen", "describe", "document"]
@@ -80,7 +80,7 @@ def document(names: Sequence[str], total: int, found: Mapping[str, Sequence[Buck
     names
         From :func:`chosen`.
     total, found
-        As :meth:`dask_regions.catalog.store.Store.aggregate` returns them.
+        As :meth:`dask_regions.catalog.engines.Store.aggregate` returns them.
     """
     return [
         {"name": TOTAL, "data_type": "integer", "value": total}

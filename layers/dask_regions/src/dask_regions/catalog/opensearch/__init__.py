@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.catalog.opensearch.client import Client, Sign
 from dask_regions.catalog.opensearch.control import Control, Names
 from dask_regions.catalog.opensearch.reading import Reading
 from dask_regions.catalog.opensearch.swapping import Swapping
 from dask_regions.catalog.opensearch.writing import Writing
-from dask_regions.catalog.store import Bucket, Known, Outcome, Page, Put, Remove
 from dask_regions.errors import ConfigurationError
 
 __all__ = ["OpenSearchCatalog"]
@@ -22,7 +23,7 @@ _PREFIX = re.compile(r"/?|/([a-z0-9][a-z0-9-]{0,39})/?", re.ASCII)
 
 
 class OpenSearchCatalog:
-    """Catalog store in OpenSearch: a :class:`~dask_regions.catalog.store.Store` and a ``Writer``.
+    """Catalog store in OpenSearch: a :class:`~dask_regions.catalog.engines.Store` and a ``Writer``.
 
     Instances are used by several threads at once. Without indexes the catalog reads as empty.
 
@@ -104,7 +105,7 @@ class OpenSearchCatalog:
         return self._writing.write(generation, region, collection, changes)
 
     def swap(
-        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
-        """Verify a generation and make it live; see :class:`~dask_regions.catalog.store.Writer`."""
+        """Verify a generation and make it live; see :class:`~dask_regions.catalog.engines.Writer`."""
         return self._swapping.swap(generation, outcomes, declared)

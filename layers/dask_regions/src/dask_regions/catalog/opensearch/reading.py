@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from dask_regions.catalog.answers import Bucket, Page
+from dask_regions.catalog.asking.deadline import SEARCH_SECONDS, too_slow
 from dask_regions.catalog.asking.paging import After, cut, decode, encode, renewed
 from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import Scalar
@@ -18,7 +20,6 @@ from dask_regions.catalog.opensearch.dsl import Query, to_query
 from dask_regions.catalog.opensearch.fields import field_of, identifier
 from dask_regions.catalog.opensearch.summary import summary_id
 from dask_regions.catalog.queryables import QUERYABLES, Kind
-from dask_regions.catalog.store import Bucket, Page, too_slow
 from dask_regions.catalog.timestamps import from_microseconds, microseconds
 from dask_regions.errors import UnavailableError
 
@@ -26,15 +27,13 @@ __all__ = ["Reading"]
 
 # A catalog that is swapped more often than this during one search is not well.
 _ATTEMPTS = 5
-# Less than the client and Lambda wait: nobody would get the answer, and the cluster would work on it still.
-_SEARCH_SECONDS = 15
 _BUCKETS = 10_000
 _COUNTS = 1000
 _CANCELLED = "task_cancelled_exception"
 # What OpenSearch sorts whole numbers by that are not there.
 _MISSING = {False: (1 << 63) - 1, True: -(1 << 63)}
 
-_HEADER = {"allow_partial_search_results": False, "cancel_after_time_interval": f"{_SEARCH_SECONDS}s"}
+_HEADER = {"allow_partial_search_results": False, "cancel_after_time_interval": f"{SEARCH_SECONDS}s"}
 
 #: The header and the body of a search in a request of several.
 _Search = tuple[list[str], dict[str, Any]]
@@ -60,7 +59,7 @@ class Reading:
         self._counts: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def search(self, query: SearchQuery) -> Page:
-        """Return one page; see :class:`dask_regions.catalog.store.Store`."""
+        """Return one page; see :class:`dask_regions.catalog.engines.Store`."""
         after = decode(query)
         with _stopped_in_time(query):
             asked = self._ask(lambda live: self._page(live, query, after))
@@ -228,7 +227,7 @@ def _checked(answer: Any) -> dict[str, Any]:
     if answer["status"] in (429, 502, 503, 504):
         raise UnavailableError(f"OpenSearch is too busy (it answers {answer['status']}); try again")
     if _CANCELLED in str(answer["error"]):
-        raise _CancelledError(f"OpenSearch took longer than {_SEARCH_SECONDS} s; try again")
+        raise _CancelledError(f"OpenSearch took longer than {SEARCH_SECONDS} s; try again")
     raise OpenSearchError(answer["status"], answer["error"])
 
 
@@ -237,7 +236,7 @@ def _stopped_in_time(query: SearchQuery) -> Iterator[None]:
     try:
         yield
     except _CancelledError as error:
-        raise too_slow(query, _SEARCH_SECONDS) from error
+        raise too_slow(query, SEARCH_SECONDS) from error
 
 
 def _indexes(live: Live, generation: str | None, query: SearchQuery) -> list[str]:

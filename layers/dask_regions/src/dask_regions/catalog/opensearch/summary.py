@@ -25,7 +25,7 @@ def summary_id(items: str) -> str:
 
 
 class Summaries:
-    """Makes the documents that :meth:`dask_regions.catalog.store.Store.collections` answers with."""
+    """Makes the documents that :meth:`dask_regions.catalog.engines.Store.collections` answers with."""
 
     def __init__(self, client: Client, control: Control) -> None:
         self._client, self._control = client, control

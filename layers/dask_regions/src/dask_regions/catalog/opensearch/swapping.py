@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError
 from dask_regions.catalog.opensearch.control import Control, Held, Live, Target
 from dask_regions.catalog.opensearch.fields import identifier
 from dask_regions.catalog.opensearch.summary import Summaries
 from dask_regions.catalog.opensearch.writing import Writing, known_of, parts_of, sources_of
-from dask_regions.catalog.store import Known, Outcome, Put, Remove
 from dask_regions.errors import DaskRegionsError, NotFoundError, UnavailableError
 
 __all__ = ["Swapping"]
@@ -37,9 +37,9 @@ class Swapping:
         self._summaries = Summaries(client, control)
 
     def swap(
-        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
-        """Complete, verify and show a generation; see :class:`dask_regions.catalog.store.Writer`."""
+        """Complete, verify and show a generation; see :class:`dask_regions.catalog.engines.Writer`."""
         try:
             return self._swap(generation, outcomes, declared)
         except OpenSearchError:
@@ -48,7 +48,7 @@ class Swapping:
             raise
 
     def _swap(
-        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
         live, version = self._control.live()
         if generation in live.results:
@@ -193,7 +193,7 @@ def _put(known: Known, region: str, found: tuple[dict[str, Any], Any] | None) ->
     return Put(known.source, known.fingerprint, item, known.reason)
 
 
-def _verify(held: Mapping[str, Held], live: Live, outcomes: Mapping[str, Outcome]) -> None:
+def _verify(held: Mapping[str, Held], live: Live, outcomes: Mapping[str, RegionOutcome]) -> None:
     """Check that what is stored is what was counted.
 
     Raises
@@ -219,7 +219,7 @@ def _following(
     generation: str,
     live: Live,
     held: Mapping[str, Held],
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, RegionOutcome],
     declared: Mapping[str, Sequence[str]],
 ) -> Live:
     """Return what is live after the swap: the new generation, or the same one where nothing changed."""
@@ -245,7 +245,7 @@ def _following(
 
 
 def _freshness(
-    live: Live, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+    live: Live, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     freshness = {region: dict(state) for region, state in live.freshness.items()}

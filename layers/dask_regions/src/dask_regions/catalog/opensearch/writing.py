@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from dask_regions.catalog.changes import Known, Put, Remove
 from dask_regions.catalog.opensearch.bulk import Change, Documents
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError
 from dask_regions.catalog.opensearch.control import Control, Target, Version
 from dask_regions.catalog.opensearch.fields import ITEMS, SOURCES, document_of, identifier
-from dask_regions.catalog.store import Known, Put, Remove
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 
 __all__ = ["Writing", "known_of", "parts_of", "sources_of"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dask_regions.catalog import stac
+from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.indexing import Indexed, indexed
 from dask_regions.catalog.sqlite.schema import item_row, upsert_item
-from dask_regions.catalog.store import Outcome, Put, Remove
 from dask_regions.errors import RequestError, UnavailableError
 
 __all__ = [
@@ -195,7 +195,9 @@ def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return found
 
 
-def verify(connection: sqlite3.Connection | None, generation: str, outcomes: Mapping[str, Outcome]) -> None:
+def verify(
+    connection: sqlite3.Connection | None, generation: str, outcomes: Mapping[str, RegionOutcome]
+) -> None:
     """Check that what is stored of the Regions that were synced is what was counted.
 
     Raises

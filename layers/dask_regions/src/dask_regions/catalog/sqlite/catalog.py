@@ -11,13 +11,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.catalog.sqlite import building, schema
 from dask_regions.catalog.sqlite.files import Files, Pointer, transaction
 from dask_regions.catalog.sqlite.reader import Reader
 from dask_regions.catalog.sqlite.sealing import seal
-from dask_regions.catalog.store import Bucket, Known, Outcome, Page, Put, Remove
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 
 __all__ = ["SqliteCatalog"]
@@ -30,7 +31,7 @@ _ATTEMPTS = 5
 
 
 class SqliteCatalog:
-    """Catalog in SQLite files: a :class:`~dask_regions.catalog.store.Store` and a ``Writer``.
+    """Catalog in SQLite files: a :class:`~dask_regions.catalog.engines.Store` and a ``Writer``.
 
     Instances may be used by several threads, and made before the files exist, which then read as an empty
     catalog. The files of the live and the previous generation are kept open for reading; as they never
@@ -133,7 +134,7 @@ class SqliteCatalog:
         return number
 
     def swap(
-        self, generation: str, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
         """Verify a generation and make it live; a repetition answers as before.
 
@@ -168,7 +169,7 @@ class SqliteCatalog:
         self,
         pointer: Pointer,
         generation: str,
-        outcomes: Mapping[str, Outcome],
+        outcomes: Mapping[str, RegionOutcome],
         declared: Mapping[str, Sequence[str]],
     ) -> dict[str, Any]:
         """Bring a generation to its end, and its file to the disk; return the result of its swap."""
@@ -231,7 +232,7 @@ def _missing(path: Path) -> UnavailableError:
 
 
 def _note_freshness(
-    pointer: Pointer, outcomes: Mapping[str, Outcome], declared: Mapping[str, Sequence[str]]
+    pointer: Pointer, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
 ) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     for region, outcome in outcomes.items():

@@ -24,7 +24,9 @@ from typing import Any
 import orjson
 
 from dask_regions.catalog import stac
+from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking import paging
+from dask_regions.catalog.asking.deadline import SEARCH_SECONDS, too_slow
 from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import SpatialOperator
 from dask_regions.catalog.geometry import Geometries
@@ -33,7 +35,6 @@ from dask_regions.catalog.sqlite.files import unusable
 from dask_regions.catalog.sqlite.order import SortKey, ranges, sort_keys
 from dask_regions.catalog.sqlite.schema import column, from_sql, open_reader, to_sql_value
 from dask_regions.catalog.sqlite.where import Sql, conjunction, where
-from dask_regions.catalog.store import Bucket, Page, too_slow
 from dask_regions.errors import UnavailableError
 
 __all__ = ["Reader"]
@@ -44,8 +45,6 @@ _KEPT = 1000
 _LISTED = 30
 # Items with a free text, from which on they are looked for among all in order.
 _MANY = 2_000
-# Less than Lambda waits for an answer; and other threads wait for their turn.
-_SEARCH_SECONDS = 15
 # Of SQLite's machine, between two looks at the clock: about a millisecond.
 _STEPS = 100_000
 # The plus sign keeps SQLite from starting with them and sorting.
@@ -101,11 +100,11 @@ class Reader:
     @contextmanager
     def _turn(self, query: SearchQuery) -> Iterator[None]:
         with self._lock:
-            self._deadline.at = monotonic() + _SEARCH_SECONDS
+            self._deadline.at = monotonic() + SEARCH_SECONDS
             try:
                 yield
             except _StoppedError as error:
-                raise too_slow(query, _SEARCH_SECONDS) from error
+                raise too_slow(query, SEARCH_SECONDS) from error
             finally:
                 self._deadline.at = math.inf
 
@@ -265,5 +264,5 @@ class Reader:
         except sqlite3.Error as error:
             # Errors that are Python's own have no code.
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                raise _StoppedError(f"the catalog took longer than {_SEARCH_SECONDS} s; try again") from error
+                raise _StoppedError(f"the catalog took longer than {SEARCH_SECONDS} s; try again") from error
             raise unusable(self._path, error) from error

@@ -14,8 +14,8 @@ from dask_regions.catalog import stac
 from dask_regions.catalog.asking import aggregation, collection_search
 from dask_regions.catalog.asking.parameters import MAXIMUM_LIMIT, decode_body
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.engines import Store
 from dask_regions.catalog.queryables import schema
-from dask_regions.catalog.store import Store
 from dask_regions.catalog.web import documents, openapi
 from dask_regions.catalog.web.routes import GEOJSON, OPENAPI, SCHEMA, MethodError, Route, find
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
