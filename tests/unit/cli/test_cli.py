@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +22,7 @@ from dask_regions.aws.stepfunctions import Execution
 from dask_regions.cli import operate
 from dask_regions.cli.main import main
 from dask_regions.errors import UnavailableError
+from dask_regions.local_state import LOCK_FILE, LocalState, write_state
 from dask_regions.models import Pool
 from dask_regions.scaling import PoolDemand, PoolState
 
@@ -40,19 +44,28 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return invoke
 
 
-def start_local(directory: Path, pid: int) -> None:
-    """Write what a running local system says about itself."""
+def describe_local(directory: Path, pid: int) -> None:
+    """Write what a local system says about itself."""
     directory.mkdir()
-    about = {
-        "pid": pid,
-        "api_url": "http://127.0.0.1:1/catalog",
-        "scheduler_address": "tcp://127.0.0.1:2",
-        "dashboard_url": "http://127.0.0.1:3/status",
-        "aws_endpoint": "http://127.0.0.1:4",
-        "client_region": "eu-west-2",
-        "datasets_file": str(ROOT / "datasets.yaml"),
-    }
-    (directory / "system.json").write_text(json.dumps(about), encoding="utf-8")
+    state = LocalState(
+        pid=pid,
+        api_url="http://127.0.0.1:1/catalog",
+        scheduler_address="tcp://127.0.0.1:2",
+        dashboard_url="http://127.0.0.1:3/status",
+        aws_endpoint="http://127.0.0.1:4",
+        client_region="eu-west-2",
+        datasets_file=ROOT / "datasets.yaml",
+    )
+    write_state(directory, state)
+
+
+@contextmanager
+def running_local(directory: Path) -> Iterator[None]:
+    """Hold the lock of a local system that has described itself."""
+    describe_local(directory, os.getpid())
+    with (directory / LOCK_FILE).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class FakeService:
@@ -153,16 +166,24 @@ def test_scale_wants_a_number(run: Any) -> None:
 def test_commands_act_on_the_local_system_while_it_runs(
     run: Any, services: dict[str, int], tmp_path: Path
 ) -> None:
-    start_local(tmp_path / "local", os.getpid())
-    assert run("scale", "us-west-2", "2").exit_code == 0
+    with running_local(tmp_path / "local"):
+        assert run("scale", "us-west-2", "2").exit_code == 0
     assert FakeService.endpoints == ["http://127.0.0.1:4"]
     assert "AWS_ENDPOINT_URL" not in os.environ
 
 
+@pytest.mark.parametrize(
+    "pid",
+    [
+        pytest.param(2**22 + 1, id="above the kernel's largest process id"),
+        pytest.param(os.getpid(), id="of a process that is not the system"),
+    ],
+)
 def test_the_file_of_a_local_system_that_is_gone_is_ignored(
-    run: Any, services: dict[str, int], tmp_path: Path
+    run: Any, services: dict[str, int], tmp_path: Path, pid: int
 ) -> None:
-    start_local(tmp_path / "local", 2**22 + 1)  # above the kernel's largest process id
+    describe_local(tmp_path / "local", pid)
+    (tmp_path / "local" / LOCK_FILE).touch()
     assert run("scale", "us-west-2", "2").exit_code == 0
     assert FakeService.endpoints == [None]
 
@@ -350,8 +371,8 @@ def test_search_writes_a_feature_collection(run: Any, catalog: type[FakeCatalog]
 def test_search_asks_the_local_system_while_it_runs(
     run: Any, catalog: type[FakeCatalog], tmp_path: Path
 ) -> None:
-    start_local(tmp_path / "local", os.getpid())
-    assert run("search").exit_code == 0
+    with running_local(tmp_path / "local"):
+        assert run("search").exit_code == 0
     assert catalog.opened == ["http://127.0.0.1:1/catalog"]
 
 

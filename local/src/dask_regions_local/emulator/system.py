@@ -18,6 +18,7 @@ from typing import Any
 
 from dask_regions.config import load
 from dask_regions.errors import UnavailableError
+from dask_regions.local_state import LocalState, write_state
 from dask_regions.models import Configuration, Region
 from dask_regions_local.emulator.alarms import Alarms
 from dask_regions_local.emulator.aws import Aws, serve
@@ -117,7 +118,7 @@ class LocalSystem:
     def __enter__(self) -> LocalSystem:
         with contextlib.ExitStack() as stack:  # undoes what is done, where a step fails
             stack.enter_context(sigterm_exits())
-            state = stack.enter_context(exclusive(self.directory))
+            stack.enter_context(exclusive(self.directory))
             self._prepare(stack)
             self._progress("deploying the templates")
             aws = stack.enter_context(serve(self.client_region))
@@ -125,7 +126,7 @@ class LocalSystem:
             self._run(stack, aws)
             self._progress("waiting for scheduler and workers")
             self._wait_until_ready()
-            state.write_text(json.dumps(self._description(), indent=2))
+            write_state(self.directory, self._state())
             self._exit = stack.pop_all()
         return self
 
@@ -247,10 +248,18 @@ class LocalSystem:
             f"see {self.directory / 'logs'}"
         )
 
-    def _description(self) -> dict[str, Any]:
-        names = ("api_url", "aws_endpoint", "client_region", "dashboard_url", "regions", "scheduler_address")
-        found = {name: getattr(self, name) for name in (*names, "state_machines")}
-        return {"pid": os.getpid(), **found, "datasets_file": str(self.datasets_file)}
+    def _state(self) -> LocalState:
+        return LocalState(
+            pid=os.getpid(),
+            api_url=self.api_url,
+            scheduler_address=self.scheduler_address,
+            dashboard_url=self.dashboard_url,
+            aws_endpoint=self.aws_endpoint,
+            client_region=self.client_region,
+            datasets_file=self.datasets_file,
+            regions=self.regions,
+            state_machines=self.state_machines,
+        )
 
 
 def _free_ports(number: int) -> list[int]:

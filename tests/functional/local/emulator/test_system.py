@@ -12,13 +12,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from dask_regions.errors import UnavailableError
-from dask_regions_local.emulator.processes.lifecycle import running
+from dask_regions.local_state import LocalState, is_running, read_state
 from dask_regions_local.emulator.system import LocalSystem
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local-system")]
@@ -42,14 +41,16 @@ class Started:
     process: subprocess.Popen[bytes]
 
     @property
-    def description(self) -> dict[str, Any]:
-        return running(self.directory) or {}
+    def state(self) -> LocalState:
+        state = read_state(self.directory)
+        assert state is not None
+        return state
 
     def children(self) -> list[psutil.Process]:
         return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def counts(self) -> dict[str, int]:
-        url = self.description["dashboard_url"].removesuffix("/status") + "/json/counts.json"
+        url = self.state.dashboard_url.removesuffix("/status") + "/json/counts.json"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return dict(json.load(answer))
@@ -80,12 +81,12 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 
 
 def test_it_describes_itself_and_answers(started: Started) -> None:
-    about = started.description
-    assert about["pid"] == started.process.pid
-    assert (about["client_region"], about["regions"]) == ("eu-west-2", ["us-west-2", "us-east-1"])
-    assert set(about["state_machines"]) == {"SyncCatalogStateMachine", "ScalePoolStateMachine"}
+    about = started.state
+    assert about.pid == started.process.pid
+    assert (about.client_region, about.regions) == ("eu-west-2", ("us-west-2", "us-east-1"))
+    assert set(about.state_machines) == {"SyncCatalogStateMachine", "ScalePoolStateMachine"}
     assert started.counts()["workers"] == 2
-    with urllib.request.urlopen(about["api_url"] + "/conformance") as answer:
+    with urllib.request.urlopen(about.api_url + "/conformance") as answer:
         assert answer.status == 200
 
 
@@ -107,11 +108,11 @@ def test_a_scheduler_that_crashed_is_replaced_and_workers_come_back(started: Sta
 
 
 def test_nothing_is_left_after_sigkill(started: Started) -> None:
-    with urllib.request.urlopen(started.description["api_url"] + "/conformance") as answer:
+    with urllib.request.urlopen(started.state.api_url + "/conformance") as answer:
         assert answer.status == 200  # a function runs, too
     children = started.children()
     assert len(children) >= 8, "scheduler, two workers, a function, and their guards"
     os.kill(started.process.pid, signal.SIGKILL)
     _, left = psutil.wait_procs(children, timeout=30)
     assert not left
-    assert running(started.directory) is None
+    assert not is_running(started.directory)

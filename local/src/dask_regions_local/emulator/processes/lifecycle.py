@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -17,9 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import IO, NoReturn
 
 from dask_regions.errors import UnavailableError
+from dask_regions.local_state import LOCK_FILE, STATE_FILE, read_state
 
 __all__ = [
     "Loop",
@@ -27,14 +27,12 @@ __all__ = [
     "background",
     "exclusive",
     "logging_to",
-    "running",
     "sigterm_exits",
     "writable",
 ]
 
 logger = logging.getLogger(__name__)
 _GUARD = Path(__file__).with_name("guard.py")
-STATE = "system.json"
 
 
 class Process:
@@ -194,8 +192,10 @@ def writable(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(directory: Path) -> Iterator[Path]:
-    """Hold a directory for one system; yields the path of its state file, removed at the end.
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold a directory for one system, by a lock that the kernel releases however this process ends.
+
+    The state file of a system that was killed is removed, and so is that of this one at the end.
 
     Raises
     ------
@@ -204,49 +204,39 @@ def exclusive(directory: Path) -> Iterator[Path]:
         it cannot be written to.
     """
     writable(directory)
-    state = directory / STATE
-    with (directory / "lock").open("ab") as lock:
+    state = directory / STATE_FILE
+    with (directory / LOCK_FILE).open("ab") as lock:
+        if not _locked(lock):
+            raise UnavailableError(_already_running(directory))
+        state.unlink(missing_ok=True)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UnavailableError(_already_running(directory)) from error
-        state.unlink(missing_ok=True)  # stale: its writer was killed, the kernel released the lock
-        try:
-            yield state
+            yield
         finally:
             state.unlink(missing_ok=True)
 
 
-def running(directory: Path) -> dict[str, Any] | None:
-    """Return what ``system.json`` says of the system that runs in a directory, or None without one."""
-    if not _locked(directory / "lock"):
-        return None  # where there is a state file, it is stale
-    deadline = time.monotonic() + 1.0  # it may be about to write the file
-    while time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            found: dict[str, Any] = json.loads((directory / STATE).read_text())
-            return found
-        time.sleep(0.05)
-    return {}
-
-
-def _locked(path: Path) -> bool:
-    try:
-        with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def _locked(lock: IO[bytes]) -> bool:
+    """Lock a file, and return whether that went; who asks whether a system runs has it for a moment."""
+    deadline = time.monotonic() + 0.2
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _already_running(directory: Path) -> str:
-    state = running(directory) or {}
-    if "pid" not in state:
+    deadline = time.monotonic() + 1.0  # it may be about to write its state
+    while (state := read_state(directory)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if state is None:
         return f"a local system is starting in {directory}; wait for it, or choose another directory"
     return (
-        f"a local system already runs in {directory} (process {state['pid']}, API {state.get('api_url')}, "
-        f"dashboard {state.get('dashboard_url')}); use it, or stop it with Ctrl-C where it was started "
-        f"or with: kill {state['pid']}"
+        f"a local system already runs in {directory} (process {state.pid}, API {state.api_url}, "
+        f"dashboard {state.dashboard_url}); use it, or stop it with Ctrl-C where it was started "
+        f"or with: kill {state.pid}"
     )

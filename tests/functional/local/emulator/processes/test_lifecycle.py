@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ import psutil
 import pytest
 
 from dask_regions.errors import UnavailableError
-from dask_regions_local.emulator.processes.lifecycle import Process, exclusive, running, sigterm_exits
+from dask_regions.local_state import LOCK_FILE, STATE_FILE, LocalState, is_running, read_state, write_state
+from dask_regions_local.emulator.processes.lifecycle import Process, exclusive, sigterm_exits
 
 # A command that starts another one, which ignores SIGTERM; both write their process ids.
 FAMILY = """
@@ -29,15 +31,27 @@ else:
 time.sleep(600)
 """
 PARENT = """
-import os, sys, time
+import json, os, sys, time
 from pathlib import Path
+from dask_regions.local_state import LocalState, write_state
 from dask_regions_local.emulator.processes.lifecycle import Process, exclusive
 here = Path(sys.argv[1])
-with exclusive(here) as state:
+with exclusive(here):
     Process([sys.executable, str(here / "family.py"), str(here)], env=os.environ, cwd=here, log=here / "log")
-    state.write_text('{"pid": %d, "api_url": "http://127.0.0.1:1"}' % os.getpid())
+    state = json.loads((here / "state").read_text()) | {"pid": os.getpid()}
+    write_state(here, LocalState.model_validate(state))
     time.sleep(600)
 """
+
+STATE = LocalState(
+    pid=1,
+    api_url="http://127.0.0.1:1",
+    scheduler_address="tcp://127.0.0.1:2",
+    dashboard_url="http://127.0.0.1:3/status",
+    aws_endpoint="http://127.0.0.1:4",
+    client_region="eu-west-2",
+    datasets_file=Path("datasets.yaml"),
+)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -62,6 +76,7 @@ def alive(pid: int) -> bool:
 def family(tmp_path: Path) -> list[str]:
     (tmp_path / "family.py").write_text(FAMILY)
     (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "state").write_text(STATE.model_dump_json())
     return [sys.executable, str(tmp_path / "family.py"), str(tmp_path)]
 
 
@@ -118,7 +133,7 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, family: list[
 def test_a_second_system_says_that_one_runs_and_how_to_stop_it(tmp_path: Path, family: list[str]) -> None:
     with subprocess.Popen([sys.executable, str(tmp_path / "parent.py"), str(tmp_path)]) as parent:
         wait_until((tmp_path / "system.json").exists)
-        assert running(tmp_path) == {"pid": parent.pid, "api_url": "http://127.0.0.1:1"}
+        assert read_state(tmp_path) == STATE.model_copy(update={"pid": parent.pid})
         with (
             pytest.raises(UnavailableError, match=f"http://127.0.0.1:1.* kill {parent.pid}"),
             exclusive(tmp_path),
@@ -126,15 +141,19 @@ def test_a_second_system_says_that_one_runs_and_how_to_stop_it(tmp_path: Path, f
             pass
         parent.kill()
     assert (tmp_path / "system.json").exists(), "a killed system cannot remove it"
-    assert running(tmp_path) is None
-    with exclusive(tmp_path) as state:
-        assert not state.exists()
-        state.write_text(json.dumps({"pid": 1}))
-    assert not state.exists()
+    assert not is_running(tmp_path)
+    with exclusive(tmp_path):
+        assert not (tmp_path / STATE_FILE).exists()
+        write_state(tmp_path, STATE)
+    assert not (tmp_path / STATE_FILE).exists()
 
 
-def test_nothing_runs_in_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    assert running(tmp_path / "absent") is None
+def test_who_only_asks_whether_a_system_runs_keeps_none_from_starting(tmp_path: Path) -> None:
+    asked = (tmp_path / LOCK_FILE).open("ab")
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    threading.Timer(0.05, asked.close).start()
+    with exclusive(tmp_path):
+        assert is_running(tmp_path)
 
 
 def test_sigterm_leaves_contexts_in_order() -> None:
