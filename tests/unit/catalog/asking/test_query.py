@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from dask_regions import boxes
 from dask_regions.catalog import geometry
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.parameters import Fields, SortKey
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.expression import Always, In, Spatial, Text
-from dask_regions.catalog.indexing import indexed, tokens
+from dask_regions.catalog.indexing import indexed
 from dask_regions.catalog.patterns import characters, escape, regular_expression
 from dask_regions.catalog.queryables import QUERYABLES, schema
 from dask_regions.catalog.sqlite import SqliteCatalog
@@ -30,6 +31,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SqliteCatalog:
     store = SqliteCatalog(f"sqlite:///{path}")
     sync(store, "g1", {"us-west-2": ITEMS})
     return store
+
+
+def box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    return boxes.geometry((west, south, east, north), both_sides=True)
 
 
 def found(store: SqliteCatalog, query: SearchQuery) -> set[str]:
@@ -112,15 +117,15 @@ def test_intersects_is_exact_where_a_box_is_not(store: SqliteCatalog) -> None:
 
 
 @pytest.mark.parametrize(
-    "box",
+    "bounds",
     ["170,0,-170,10", "180,0,-170,10", "170,0,-180,10", "180,0,-180,10", "170,5,-170,5", "180,5,-180,5"],
 )
 def test_both_sides_of_the_antimeridian_are_one_place_to_a_box_across_it(
-    store: SqliteCatalog, box: str
+    store: SqliteCatalog, bounds: str
 ) -> None:
     there = {item["id"] for item in ITEMS if (item["geometry"] or {}).get("coordinates") == [180, 5]}
     assert there
-    for parameters in ({"bbox": box}, {"filter": f"s_intersects(geometry, BBOX({box}))"}):
+    for parameters in ({"bbox": bounds}, {"filter": f"s_intersects(geometry, BBOX({bounds}))"}):
         assert there <= found(store, SearchQuery.from_parameters({**parameters, "limit": "1000"}))
 
 
@@ -168,36 +173,33 @@ def test_a_geometry_that_is_wrong_is_refused(geojson: str, message: str) -> None
 @pytest.mark.parametrize("operator", ["s_intersects", "s_within", "s_contains", "s_disjoint", "s_equals"])
 def test_any_geometry_that_is_let_in_can_be_compared(operator: Any) -> None:
     asked = [
-        {"type": "MultiPolygon", "coordinates": [geometry.from_bbox(0, 0, 1, 1)["coordinates"]] * 2},
+        {"type": "MultiPolygon", "coordinates": [box(0, 0, 1, 1)["coordinates"]] * 2},
         {"type": "GeometryCollection", "geometries": [{"type": "Point", "coordinates": [1, 1]}] * 2},
         {"type": "LineString", "coordinates": [[-540, 0], [540, 0]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [0, 0], [0, 0], [0, 0]]]},
-        geometry.from_bbox(170, -1, -170, 1),
-        geometry.from_bbox(180, -1, -170, 1),
-        geometry.from_bbox(0, 0, 0, 0),
-        geometry.from_bbox(0, 0, 0, 1),
+        box(170, -1, -170, 1),
+        box(180, -1, -170, 1),
+        box(0, 0, 0, 0),
+        box(0, 0, 0, 1),
     ]
     for geojson in asked:
         try:
             parsed = geometry.parse(geojson, "intersects")
         except RequestError:
             continue
-        candidates = {"globe": geometry.from_bbox(-180, -90, 180, 90), "line": asked[2]}
+        candidates = {"globe": box(-180, -90, 180, 90), "line": asked[2]}
         assert set(geometry.select(operator, parsed, candidates)) <= candidates.keys()
 
 
 def test_many_boxes_are_compared_like_few() -> None:
-    boxes = {
-        f"{n}": geometry.from_bbox(n % 300 - 150, n // 300, n % 300 - 149.5, n // 300 + 0.5)
-        for n in range(6000)
-    }
-    asked = geometry.from_bbox(-10, 3, 10, 7)
+    boxes = {f"{n}": box(n % 300 - 150, n // 300, n % 300 - 149.5, n // 300 + 0.5) for n in range(6000)}
+    asked = box(-10, 3, 10, 7)
     some = dict(list(boxes.items())[:4000])
     by_tree = set(geometry.select("s_intersects", asked, boxes))
     assert by_tree & some.keys() == set(geometry.select("s_intersects", asked, some))
     assert by_tree
     # So are many boxes of a request, which are as many times the candidates.
-    row = [geometry.from_bbox(x / 50, 3, x / 50 + 0.01, 7)["coordinates"] for x in range(-500, 501)]
+    row = [box(x / 50, 3, x / 50 + 0.01, 7)["coordinates"] for x in range(-500, 501)]
     strip = geometry.parse({"type": "MultiPolygon", "coordinates": row}, "intersects")
     assert set(geometry.select("s_intersects", strip, some)) == by_tree & some.keys()
 
@@ -234,21 +236,6 @@ def test_free_text_is_bounded() -> None:
     for q in ([f"w{n}" for n in range(101)], ["a " * 501], ["a" * 10_001]):
         with pytest.raises(RequestError, match=r"^q: takes up to"):
             SearchQuery.from_values({"q": q})
-
-
-def test_words_are_letters_and_digits_without_case_and_accents() -> None:
-    assert tokens("CMIP6.r1i1p1f2_gn") == ("cmip6", "r1i1p1f2", "gn")
-    assert tokens("Straße ÉTÉ İstanbul ﬁn ½ x² 日本") == (
-        "strasse",
-        "ete",
-        "istanbul",
-        "fin",
-        "1",
-        "2",
-        "x2",
-        "日本",
-    )
-    assert tokens(" ¶ -- ") == ()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Geometries: checked, made of boxes, and compared exactly.
+"""Geometries: checked and compared exactly.
 
 Both engines keep the distinct geometries of a generation (nearly all Items share one: the globe), compare
 these with the geometry of a request, and search for the Items that have one of those found. Coordinates are
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dask_regions import boxes
 from dask_regions.catalog.expression import SpatialOperator
 from dask_regions.errors import RequestError
 
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from shapely import STRtree
     from shapely.geometry.base import BaseGeometry
 
-__all__ = ["Geometries", "from_bbox", "parse", "select"]
+__all__ = ["Geometries", "parse", "select"]
 
-# Of one geometry of a request: outlines of countries have fewer.
+# A geometry of a request may have so many; outlines of countries have fewer.
 _MAXIMUM_POSITIONS = 50_000
-# Once around the globe on either side.
+# A longitude may go once around the globe on either side.
 _MAXIMUM_DEGREES = 540.0
-# How many boxes are compared one by one before a tree of shapely is the faster way.
-_MAXIMUM_BOXES = 5_000
+# How many rectangles are compared one by one before a tree of shapely is the faster way.
+_MAXIMUM_RECTANGLES = 5_000
 # How deep the coordinates of a type are nested: 0 is a single position.
 _NESTING = {
     "Point": 0,
@@ -37,7 +38,7 @@ _NESTING = {
     "Polygon": 2,
     "MultiPolygon": 3,
 }
-# What shapely's tree asks of (geometry of the request, candidate), for operator(candidate, geometry).
+# shapely's tree takes (geometry of the request, candidate), our operators (candidate, geometry).
 _PREDICATES: dict[SpatialOperator, str] = {
     "s_intersects": "intersects",
     "s_contains": "within",
@@ -48,7 +49,7 @@ _PREDICATES: dict[SpatialOperator, str] = {
 }
 
 
-class _Box(NamedTuple):
+class _Rectangle(NamedTuple):
     west: float
     south: float
     east: float
@@ -69,40 +70,18 @@ def parse(geojson: Any, parameter: str) -> dict[str, Any]:
     {'type': 'Point', 'coordinates': [5.0, 50.0]}
     """
     if isinstance(geojson, dict) and "bbox" in geojson and "type" not in geojson:
-        from dask_regions.catalog.asking.parameters import bbox  # which needs this module
-
-        return from_bbox(*bbox(geojson["bbox"], parameter))
+        return boxes.geometry(boxes.parse(geojson["bbox"], parameter), both_sides=True)
     try:
         parsed = _parsed(geojson)
         if _positions(parsed) > _MAXIMUM_POSITIONS:
             raise RequestError(parameter, f"has more than {_MAXIMUM_POSITIONS} positions; simplify it")
-        boxes = _boxes(parsed)
-        # Of two boxes that touch, a shape of shapely is not valid.
-        if boxes is None or len(boxes) > 2 or (len(boxes) == 2 and _meet(*boxes)):
+        rectangles = _rectangles(parsed)
+        # Two that touch are no valid shape of shapely.
+        if rectangles is None or len(rectangles) > 2 or (len(rectangles) == 2 and _meet(*rectangles)):
             _shape(parsed)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise RequestError(parameter, f"is not a GeoJSON geometry that can be used: {error}") from error
     return parsed
-
-
-def from_bbox(west: float, south: float, east: float, north: float) -> dict[str, Any]:
-    """Return a box in degrees as GeoJSON; one that crosses the antimeridian (west above east) is cut there.
-
-    Examples
-    --------
-    >>> from_bbox(0, 0, 0, 0)
-    {'type': 'Point', 'coordinates': [0, 0]}
-    """
-    if west > east:
-        halves = [from_bbox(west, south, 180.0, north), from_bbox(-180.0, south, east, north)]
-        if halves[0]["type"] != halves[1]["type"]:  # one of them has no width: it starts or ends there
-            return {"type": "GeometryCollection", "geometries": halves}
-        return {"type": f"Multi{halves[0]['type']}", "coordinates": [half["coordinates"] for half in halves]}
-    if west == east and south == north:
-        return {"type": "Point", "coordinates": [west, south]}
-    if west == east or south == north:
-        return {"type": "LineString", "coordinates": [[west, south], [east, north]]}
-    return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}
 
 
 class Geometries:
@@ -120,37 +99,41 @@ class Geometries:
         self._candidates = candidates
         self._keys = list(candidates)
         self._rest: Geometries | None = None
-        self._simple: dict[str, Sequence[_Box]] | None = None
+        self._simple: dict[str, Sequence[_Rectangle]] | None = None
         self._prepared: tuple[STRtree, list[BaseGeometry]] | None = None
 
     def select(self, operator: SpatialOperator, geometry: Mapping[str, Any]) -> list[str]:
         """Return the keys of the geometries for which ``operator(candidate, geometry)`` holds."""
-        boxes = _boxes(geometry)
-        # A box across the antimeridian is two. More would each be compared with every candidate.
-        few = len(boxes or ()) <= 2 and len(self._keys) <= _MAXIMUM_BOXES
-        if operator == "s_intersects" and boxes is not None and few:
-            return self._among_boxes(boxes, geometry)
+        rectangles = _rectangles(geometry)
+        # A box across the antimeridian is two rectangles. More would each be compared with every candidate.
+        few = len(rectangles or ()) <= 2 and len(self._keys) <= _MAXIMUM_RECTANGLES
+        if operator == "s_intersects" and rectangles is not None and few:
+            return self._among_rectangles(rectangles, geometry)
         if operator == "s_disjoint":
             touched = set(self.select("s_intersects", geometry))
             return [key for key in self._keys if key not in touched]
         return [self._keys[index] for index in self._indexes(operator, _shape(geometry))]
 
-    def _among_boxes(self, wanted: Sequence[_Box], geometry: Mapping[str, Any]) -> list[str]:
-        """Compare boxes, which nearly all geometries here are, without shapely: its import takes longer."""
+    def _among_rectangles(self, wanted: Sequence[_Rectangle], geometry: Mapping[str, Any]) -> list[str]:
+        """Compare rectangles, which nearly all geometries are, without shapely: its import takes longer."""
         if self._simple is None or self._rest is None:
             simple = {
-                key: boxes for key in self._keys if (boxes := _boxes(self._candidates[key])) is not None
+                key: rectangles
+                for key in self._keys
+                if (rectangles := _rectangles(self._candidates[key])) is not None
             }
             rest = {key: self._candidates[key] for key in self._keys if key not in simple}
             self._simple, self._rest = simple, Geometries(rest)
-        found = [
-            key for key, boxes in self._simple.items() if any(_meet(a, b) for a in boxes for b in wanted)
+        selected = [
+            key
+            for key, rectangles in self._simple.items()
+            if any(_meet(a, b) for a in rectangles for b in wanted)
         ]
         if self._rest._keys:
-            found += (
+            selected += (
                 self._rest._keys[index] for index in self._rest._indexes("s_intersects", _shape(geometry))
             )
-        return found
+        return selected
 
     def _indexes(self, operator: SpatialOperator, wanted: BaseGeometry) -> Sequence[int]:
         if self._prepared is None:
@@ -203,40 +186,36 @@ def _positions(geojson: Mapping[str, Any]) -> int:
     return len(level)
 
 
-def _boxes(geojson: Mapping[str, Any]) -> Sequence[_Box] | None:
-    """Return what a geometry consists of where that is boxes and points within the globe, else None."""
+def _rectangles(geojson: Mapping[str, Any]) -> Sequence[_Rectangle] | None:
+    """Return the parts of a geometry where all are rectangles and points within the globe, else None."""
     coordinates: Any = geojson.get("coordinates")
     match geojson["type"]:
         case "Point":
-            boxes = [_box([coordinates])]
+            parts = [_rectangle([coordinates])]
         case "Polygon":
-            boxes = [_box(ring) if len(coordinates) == 1 else None for ring in coordinates]
+            parts = [_rectangle(ring) if len(coordinates) == 1 else None for ring in coordinates]
         case "MultiPolygon":
-            boxes = [_box(rings[0]) if len(rings) == 1 else None for rings in coordinates]
+            parts = [_rectangle(rings[0]) if len(rings) == 1 else None for rings in coordinates]
         case _:
             return None
-    found = [box for box in boxes if box is not None and box.west >= -180 and box.east <= 180]
-    return found if len(found) == len(boxes) else None
+    rectangles = [part for part in parts if part is not None and part.west >= -180 and part.east <= 180]
+    return rectangles if len(rectangles) == len(parts) else None
 
 
-def _box(ring: Any) -> _Box | None:
+def _rectangle(ring: Any) -> _Rectangle | None:
     longitudes, latitudes = ([position[axis] for position in ring] for axis in (0, 1))
-    box = _Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
+    hull = _Rectangle(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
     if len(ring) == 1:
-        return box
+        return hull
     # Going round, each side keeps one coordinate.
     sides = all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(ring))
-    corners = {(a, b) for a in (box.west, box.east) for b in (box.south, box.north)}
+    corners = {(a, b) for a in (hull.west, hull.east) for b in (hull.south, hull.north)}
     sound = len(corners) == 4 and {tuple(position) for position in ring} == corners
-    return box if sound and sides and len(ring) == 5 and ring[0] == ring[4] else None
+    return hull if sound and sides and len(ring) == 5 and ring[0] == ring[4] else None
 
 
-def _meet(a: _Box, b: _Box) -> bool:
+def _meet(a: _Rectangle, b: _Rectangle) -> bool:
     return a.west <= b.east and b.west <= a.east and a.south <= b.north and b.south <= a.north
-
-
-def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:
-    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
 def _shape(geojson: Mapping[str, Any]) -> BaseGeometry:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
+from dask_regions import boxes
 from dask_regions.catalog import geometry
 from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable
 from dask_regions.catalog.timestamps import parse_timestamp
 from dask_regions.errors import RequestError
+from dask_regions.words import tokens
 
-__all__ = ["Indexed", "fold", "indexed", "tokens"]
+__all__ = ["Indexed", "indexed"]
 
 _TOP_LEVEL = frozenset({"id", "collection"})
 # Between the words of two properties, so that no phrase runs from one into the other. It is no letter
@@ -45,7 +45,7 @@ class Indexed:
     """
 
     values: dict[str, Scalar | list[str]]
-    bbox: tuple[float, float, float, float] | None
+    bbox: boxes.BoundingBox | None
     geometry: Mapping[str, Any] | None
     geometry_digest: str | None
     words: tuple[str, ...]
@@ -73,25 +73,8 @@ def indexed(item: Mapping[str, Any]) -> Indexed:
     return Indexed(values, _box(item.get("bbox"), label), shape, _digest(shape), tuple(_words(item, values)))
 
 
-def tokens(text: str) -> tuple[str, ...]:
-    """Return the words of a text: runs of letters and digits, without case and accents.
-
-    Examples
-    --------
-    >>> tokens("Température de l'air: CMIP6.r1i1p1f2")
-    ('temperature', 'de', 'l', 'air', 'cmip6', 'r1i1p1f2')
-    """
-    plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return tuple("".join(run).casefold() for word, run in groupby(plain, str.isalnum) if word)
-
-
 # What Items say is mostly the same. What callers search for is not kept: it may be anything.
 _tokens_of_items = lru_cache(maxsize=10_000)(tokens)
-
-
-def fold(text: str) -> str:
-    """Return a text as CQL2's ``casei`` compares it: in lower case."""
-    return text.lower()
 
 
 def _interval(properties: Mapping[str, Any], label: str) -> dict[str, Scalar | list[str]]:
@@ -126,12 +109,12 @@ def _value(queryable: Queryable, value: Any, label: str) -> Scalar | list[str]:
     return value
 
 
-def _box(bbox: Any, label: str) -> tuple[float, float, float, float] | None:
+def _box(bbox: Any, label: str) -> boxes.BoundingBox | None:
     if not bbox:
         return None
     if len(bbox) not in (4, 6):
         raise RequestError(label, f"bbox must be 4 or 6 numbers, not {bbox!r}")
-    west, south, east, north = bbox if len(bbox) == 4 else [*bbox[:2], *bbox[3:5]]
+    west, south, east, north = boxes.flat(bbox)
     return float(west), float(south), float(east), float(north)
 
 

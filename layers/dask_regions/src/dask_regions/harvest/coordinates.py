@@ -18,8 +18,9 @@ import cftime
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_regions.boxes import BoundingBox
+
 __all__ = [
-    "BoundingBox",
     "Cube",
     "Description",
     "Variable",
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 Interval = tuple[str, str]
-BoundingBox = tuple[float, float, float, float]
 
 _LATITUDE_UNITS = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}
 _LONGITUDE_UNITS = {"degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"}

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from dask_regions import boxes
 from dask_regions.harvest.base import digest
-from dask_regions.harvest.coordinates import BoundingBox, Description
+from dask_regions.harvest.coordinates import Description
 from dask_regions.models import Dataset
 
-__all__ = ["NETCDF", "ZARR", "asset", "geometry", "item", "item_id"]
+__all__ = ["NETCDF", "ZARR", "asset", "item", "item_id"]
 
 #: Media types that readers of STAC look for.
 ZARR = "application/vnd+zarr"
@@ -81,8 +82,8 @@ def item_id(start: str, path: str, ending: str = "") -> str:
     """
     plain = _ODD.sub("_", path)
     name = ".".join([start, *plain.split("/")])
-    told = [path, ending] if ending else [path]
-    return name if plain == path and not ending else f"{name}-{digest(told)}"
+    parts = [path, ending] if ending else [path]
+    return name if plain == path and not ending else f"{name}-{digest(parts)}"
 
 
 def item(
@@ -110,7 +111,7 @@ def item(
     properties
         What the layout says, e.g. ``title`` and ``cmip6:*``.
     """
-    prefixes = {name.split(":")[0] + ":" for one in assets.values() for name in one}
+    prefixes = {name.split(":")[0] + ":" for asset in assets.values() for name in asset}
     box = {"bbox": list(description.bbox)} if description.bbox else {}
     return {
         "type": "Feature",
@@ -118,7 +119,7 @@ def item(
         "stac_extensions": [*_ALWAYS, *(url for start, url in _BY_PREFIX.items() if start in prefixes)],
         "id": item_id,
         "collection": dataset.id,
-        "geometry": geometry(description.bbox) if description.bbox else None,
+        "geometry": boxes.geometry(description.bbox) if description.bbox else None,
         **box,
         "properties": {
             **properties,
@@ -132,33 +133,10 @@ def item(
             "cube:variables": description.variables,
             "storage:schemes": _schemes(dataset),
         },
-        "assets": {name: dict(one) for name, one in assets.items()},
+        "assets": {name: dict(asset) for name, asset in assets.items()},
         # STAC wants it wherever a Collection is named; the API puts its own address there.
         "links": [{"rel": "collection", "href": f"../../{dataset.id}", "type": "application/json"}],
     }
-
-
-def geometry(bbox: BoundingBox) -> dict[str, Any]:
-    """Return a box as GeoJSON; one that crosses the antimeridian is cut there (RFC 7946, 3.1.9).
-
-    A box without height or width, such as that of a zonal mean, is a line: as a polygon it is not valid.
-    """
-    west, south, east, north = bbox
-    if west == east and south == north:
-        return {"type": "Point", "coordinates": [west, south]}
-    boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-    parts: list[Any]
-    if west == east or south == north:
-        kind, parts = "LineString", [[[one[0], one[1]], [one[2], one[3]]] for one in boxes]
-    else:
-        kind, parts = "Polygon", [[_ring(*one)] for one in boxes]
-    if len(parts) == 1:
-        return {"type": kind, "coordinates": parts[0]}
-    return {"type": f"Multi{kind}", "coordinates": parts}
-
-
-def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:
-    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
 def _schemes(dataset: Dataset) -> dict[str, dict[str, Any]]:

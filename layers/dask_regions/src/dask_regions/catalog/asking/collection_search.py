@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+from dask_regions import boxes
 from dask_regions.catalog import expression as ast
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.evaluate import evaluate
 from dask_regions.catalog.asking.parameters import SortKey
 from dask_regions.catalog.asking.query import Order, SearchQuery
-from dask_regions.catalog.geometry import from_bbox
 from dask_regions.catalog.indexing import Indexed, indexed
 from dask_regions.catalog.queryables import BEGAN, ENDED, GEOMETRY, schema
 from dask_regions.catalog.timestamps import EARLIEST, LATEST
@@ -142,7 +142,7 @@ def _subject(collection: Mapping[str, Any]) -> Indexed:
     for name, known in (("start_datetime", start), ("end_datetime", end)):
         if known is None:
             del subject.values[name]
-    return replace(subject, geometry=from_bbox(*bbox))
+    return replace(subject, geometry=boxes.geometry(boxes.flat(bbox), both_sides=True))
 
 
 class _Position:

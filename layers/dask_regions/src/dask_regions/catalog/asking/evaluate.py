@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from dask_regions.catalog import expression as ast
-from dask_regions.catalog.indexing import Indexed, fold
+from dask_regions.catalog.indexing import Indexed
 from dask_regions.catalog.patterns import regular_expression
+from dask_regions.words import fold
 
 __all__ = ["evaluate"]
 

@@ -41,9 +41,9 @@ from dask_regions.catalog.expression import (
     SpatialOperator,
     Value,
 )
-from dask_regions.catalog.indexing import fold
 from dask_regions.catalog.queryables import GEOMETRY, find
 from dask_regions.errors import RequestError
+from dask_regions.words import fold
 
 __all__ = ["CONFORMANCE", "checked", "parse"]
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dask_regions.catalog.expression import CaseFolded, Operand, Property, Scalar, Value
-from dask_regions.catalog.indexing import fold
 from dask_regions.catalog.queryables import Kind, find
 from dask_regions.catalog.timestamps import parse_timestamp
 from dask_regions.errors import RequestError
+from dask_regions.words import fold
 
 __all__ = ["arguments_of", "instant", "kind_of", "literal", "operand"]
 

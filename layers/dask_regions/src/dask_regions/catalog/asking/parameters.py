@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dask_regions.catalog.indexing import tokens
 from dask_regions.catalog.queryables import find
 from dask_regions.catalog.timestamps import Interval, parse_interval
 from dask_regions.errors import RequestError
+from dask_regions.words import tokens
 
 __all__ = [
     "DEFAULT_LIMIT",
     "MAXIMUM_LIMIT",
     "Fields",
     "SortKey",
-    "bbox",
     "decode_body",
     "decode_json",
     "encodable",
@@ -80,51 +78,8 @@ def texts(parameter: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def bbox(value: Any, parameter: str = "bbox") -> tuple[float, float, float, float]:
-    """Return a box as west, south, east, north in degrees, longitudes from -180 to 180.
-
-    Parameters
-    ----------
-    value
-        4 numbers, or 6 with heights, which are ignored.
-
-    Raises
-    ------
-    RequestError
-        Naming `parameter`.
-    """
-    numbers = [_number(number, parameter) for number in value] if isinstance(value, (list, tuple)) else []
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
-    if len(numbers) != 4:
-        raise RequestError(parameter, "must be 4 numbers (west,south,east,north), or 6 with heights")
-    if numbers[1] > numbers[3]:
-        raise RequestError(parameter, f"south {numbers[1]} is above north {numbers[3]}; swap them")
-    west, east = _longitudes(numbers[0], numbers[2])
-    # No Item is beyond the poles, and what is compared stays a number of degrees.
-    south, north = (max(-100.0, min(100.0, latitude)) for latitude in (numbers[1], numbers[3]))
-    return west, south, east, north
-
-
-def _number(value: Any, parameter: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise RequestError(parameter, f"{value!r} is not a number of degrees")
-    return number
-
-
-def _longitudes(west: float, east: float) -> tuple[float, float]:
-    if east - west >= 360:
-        return -180.0, 180.0
-    west, east = ((x + 180.0) % 360.0 - 180.0 if abs(x) > 180 else x for x in (west, east))
-    return west, east
-
-
 def phrases(value: Any) -> tuple[tuple[str, ...], ...]:
-    """Return free text as phrases of words, as :func:`dask_regions.catalog.indexing.tokens` makes them.
+    """Return free text as phrases of words, as :func:`dask_regions.words.tokens` makes them.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
+from dask_regions import boxes
 from dask_regions.catalog import geometry
 from dask_regions.catalog.asking import filter as cql2_filter
 from dask_regions.catalog.asking import parameters
@@ -93,7 +94,7 @@ class SearchQuery:
 
     collections: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: boxes.BoundingBox | None = None
     intersects: dict[str, Any] | None = None
     datetime: Interval | None = None
     filter: Expression | None = None
@@ -116,7 +117,7 @@ class SearchQuery:
                 named = Property(QUERYABLES[name])
                 yield In(named, tuple(dict.fromkeys(values))) if values else Always(value=False)
         if self.bbox is not None:
-            yield Spatial("s_intersects", geometry.from_bbox(*self.bbox))
+            yield Spatial("s_intersects", boxes.geometry(self.bbox, both_sides=True))
         if self.intersects is not None:
             yield Spatial("s_intersects", self.intersects)
         if self.datetime is not None and self.datetime.end is not None:
@@ -206,7 +207,7 @@ class SearchQuery:
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "collections": partial(parameters.texts, "collections"),
     "ids": partial(parameters.texts, "ids"),
-    "bbox": parameters.bbox,
+    "bbox": boxes.parse,
     "intersects": partial(geometry.parse, parameter="intersects"),
     "datetime": parameters.interval,
     "query": parse_query,

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_regions.catalog import stac
-from dask_regions.catalog.indexing import fold, indexed
+from dask_regions.catalog.indexing import indexed
 from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Kind, Queryable
 from dask_regions.catalog.timestamps import microseconds
 from dask_regions.errors import RequestError
+from dask_regions.words import fold
 
 __all__ = [
     "CONTROL",

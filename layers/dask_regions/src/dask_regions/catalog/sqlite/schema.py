@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dask_regions.catalog.expression import Scalar
-from dask_regions.catalog.indexing import Indexed, fold
+from dask_regions.catalog.indexing import Indexed
 from dask_regions.catalog.queryables import BEGAN, ENDED, FACETS, QUERYABLES, Queryable
 from dask_regions.catalog.sqlite.files import outdated, unusable
 from dask_regions.catalog.timestamps import from_microseconds, microseconds
+from dask_regions.words import fold
 
 __all__ = [
     "CASEI", "column", "create", "create_indexes", "from_sql", "item_row", "open_reader",

@@ -33,10 +33,10 @@ from dask_regions.catalog.expression import (
     Text,
     Value,
 )
-from dask_regions.catalog.indexing import fold
 from dask_regions.catalog.patterns import characters, regular_expression
 from dask_regions.catalog.queryables import Queryable
 from dask_regions.catalog.sqlite.schema import CASEI, column, to_sql_value
+from dask_regions.words import fold
 
 __all__ = ["Dictionary", "Sql", "conjunction", "where"]
 
