@@ -10,9 +10,9 @@ import pytest
 
 from dask_regions_local.demo.data import make
 from dask_regions_local.emulator.system import LocalSystem
+from dask_regions_local.settings import ROOT
 from testing.local_system import run_state_machine
 
-ROOT = Path(__file__).parents[2]
 # What local mode reads of the repository; the rest is not needed to run it.
 ARTEFACTS = (
     "template.yaml",

@@ -8,8 +8,9 @@ from pathlib import Path
 import pystac_client
 import pytest
 
-from dask_regions_local.demo.data import ROOT, make
+from dask_regions_local.demo.data import make
 from dask_regions_local.emulator.system import LocalSystem
+from dask_regions_local.settings import ROOT
 from testing.local_system import run_state_machine
 
 pytestmark = pytest.mark.cluster

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dask_regions.cli.system import Options
+from dask_regions_local.settings import ROOT
 
 if TYPE_CHECKING:
     from dask_regions_local.emulator.system import LocalSystem
@@ -76,7 +77,7 @@ def local(options: Options, directory: Path | None) -> None:
         data.make(where)
     with ExitStack() as stack:
         with console.status("starting the system") as status:
-            system = stack.enter_context(LocalSystem(where, root=data.ROOT, progress=status.update))
+            system = stack.enter_context(LocalSystem(where, root=ROOT, progress=status.update))
         _until_stopped(console, system, directory)
 
 

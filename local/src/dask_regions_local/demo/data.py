@@ -18,11 +18,9 @@ import xarray as xr
 from dask_regions.config import load
 from dask_regions.models import Dataset
 from dask_regions_local.emulator.processes.lifecycle import writable
+from dask_regions_local.settings import ROOT
 
-__all__ = ["ATTRIBUTION", "ROOT", "bucket_directory", "make", "source"]
-
-#: The checkout that holds ``template.yaml`` and ``datasets.yaml``.
-ROOT = Path(__file__).parents[4]
+__all__ = ["ATTRIBUTION", "bucket_directory", "make", "source"]
 
 ATTRIBUTION = (
     "Data: Met Office Unified Model (HadGEM2-AO), from iris-sample-data. "

@@ -26,6 +26,7 @@ from dask_regions.settings import environment
 from dask_regions_local.demo import data, figure, job
 from dask_regions_local.emulator.aws import CREDENTIALS
 from dask_regions_local.emulator.system import LocalSystem
+from dask_regions_local.settings import ROOT
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -73,7 +74,7 @@ def run(directory: Path, console: Console) -> Iterator[LocalSystem]:
         step.done(f"{len(buckets)} buckets below {directory / 's3'}")
     with ExitStack() as stack:
         with _step(console, "Start the system") as step:
-            system = stack.enter_context(LocalSystem(directory, root=data.ROOT, progress=step.now))
+            system = stack.enter_context(LocalSystem(directory, root=ROOT, progress=step.now))
             step.done(f"client Region {system.client_region}, pools in {' and '.join(system.regions)}")
         with _step(console, "Sync the catalog") as step:
             before, after = _sync(system)

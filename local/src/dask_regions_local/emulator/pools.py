@@ -6,7 +6,6 @@ moto keeps clusters, services and task definitions; an ECS task is a process gro
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -19,8 +18,9 @@ from typing import Any
 from moto.ecs.models import ecs_backends
 
 from dask_regions.errors import UnavailableError
-from dask_regions_local.emulator.aws import CREDENTIALS, Aws
+from dask_regions_local.emulator.aws import Aws
 from dask_regions_local.emulator.http.server import Request, Response, Server
+from dask_regions_local.emulator.processes.environment import child_environment
 from dask_regions_local.emulator.processes.lifecycle import Process
 from dask_regions_local.emulator.templates import ACCOUNT
 
@@ -135,17 +135,14 @@ class Pools:
             service.task_definition
         ).container_definitions[0]
         identity = uuid.uuid4().hex
-        variables = {
-            name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ
+        declared = {
+            item["name"]: self._localise(item["value"]) for item in definition.get("environment") or ()
         }
-        variables |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        declared = {item["name"]: item["value"] for item in definition.get("environment") or ()}
-        variables |= {name: self._localise(value) for name, value in declared.items()}
-        variables |= {
+        declared |= {
             item["name"]: self._secret(region, item["valueFrom"]) for item in definition.get("secrets") or ()
         }
-        variables |= {**CREDENTIALS, **self._overrides}
-        variables["ECS_CONTAINER_METADATA_URI_V4"] = f"{self._metadata.url}/ecs/{identity}"
+        metadata = {"ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata.url}/ecs/{identity}"}
+        variables = child_environment(region, self._aws.endpoint, declared, {**self._overrides, **metadata})
         command = [*(definition.get("entryPoint") or ()), *(definition.get("command") or ())]
         if command[0] in ("python", "python3"):
             command[0] = sys.executable

@@ -31,8 +31,8 @@ from dask_regions_local.emulator.processes.lifecycle import exclusive
 from dask_regions_local.emulator.storage import Storage
 from dask_regions_local.emulator.system import LocalSystem
 from dask_regions_local.emulator.templates import read_template
+from dask_regions_local.settings import ROOT
 
-ROOT = Path(__file__).parents[4]
 REGION = "us-west-2"
 
 

@@ -19,14 +19,15 @@ import pytest
 from dask_regions.errors import UnavailableError
 from dask_regions.local_state import LocalState, is_running, read_state
 from dask_regions_local.emulator.system import LocalSystem
+from dask_regions_local.settings import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local-system")]
 
-ROOT = Path(__file__).parents[4]
 PARENT = """
 import sys, time
 from pathlib import Path
 from dask_regions_local.emulator.system import LocalSystem
+from dask_regions_local.settings import ROOT
 if __name__ == "__main__":
     with LocalSystem(Path(sys.argv[1]), root=Path(sys.argv[2])):
         time.sleep(3600)

@@ -11,8 +11,7 @@ import pytest
 import xarray as xr
 
 from dask_regions_local.demo import data, figure, job
-
-ROOT = Path(__file__).parents[4]
+from dask_regions_local.settings import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_regions_local.emulator.aws import CREDENTIALS
 from dask_regions_local.emulator.http.server import Request, Response, Server, spawn
+from dask_regions_local.emulator.processes.environment import child_environment
 from dask_regions_local.emulator.processes.lifecycle import Process
 
 __all__ = ["Function", "Functions"]
@@ -97,24 +97,19 @@ class Functions:
         log = self._logs / f"{function.region}.{function.name}.{index}.log"
         layers = [layer.result() / "python" for layer in function.layers]
         path = [function.code, *reversed(layers), self._runtime]  # a later layer hides an earlier one
-        variables = {
-            name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ
-        }
-        variables |= {name: self._localise(value) for name, value in function.environment.items()}
-        variables |= CREDENTIALS | {
-            "AWS_DEFAULT_REGION": function.region,
-            "AWS_ENDPOINT_URL": self._endpoint,
+        declared = {name: self._localise(value) for name, value in function.environment.items()}
+        service = {
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_REGION": function.region,
             "LAMBDA_TASK_ROOT": str(function.code),
             "POWERTOOLS_TRACE_DISABLED": "true",
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "_HANDLER": function.handler,
         }
+        variables = child_environment(function.region, self._endpoint, declared, service)
         return _Environment(function, variables, log)
 
 

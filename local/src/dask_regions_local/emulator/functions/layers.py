@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dask_regions.errors import UnavailableError
+from dask_regions_local.settings import Settings
 
 __all__ = ["build_layer", "build_runtime"]
 
@@ -94,9 +95,7 @@ def _make(name: str, source: Path, root: Path, layer: Path) -> None:
             "UV": _uv(root),
         }
         command = ["make", f"build-{name}", *(f"{key}={value}" for key, value in variables.items())]
-        result = subprocess.run(
-            command, cwd=source, env=os.environ | variables, capture_output=True, text=True, check=False
-        )
+        result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
         if result.returncode:
             tail = " / ".join(result.stderr.splitlines()[-3:])
             raise UnavailableError(
@@ -122,10 +121,10 @@ def _contents(source: Path, lock: Path) -> Iterator[Path]:
 
 def _uv(root: Path) -> str:
     pinned = sorted(root.glob(".uv/**/bin/uv"))
-    found = os.environ.get("UV") or (str(pinned[-1]) if pinned else shutil.which("uv"))
-    if not found:
+    uv = Settings.from_environment().uv or (str(pinned[-1]) if pinned else shutil.which("uv"))
+    if not uv:
         raise UnavailableError("uv was not found; run `make demo`, which installs it, or set UV to its path")
-    return found
+    return uv
 
 
 def build_runtime(directory: Path) -> Path:
