@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
-import socket
 import time
 import urllib.request
 import uuid
@@ -28,6 +26,7 @@ from dask_regions_local.emulator.functions.layers import build_runtime
 from dask_regions_local.emulator.http.front import HttpApi
 from dask_regions_local.emulator.http.server import Server
 from dask_regions_local.emulator.moto_patches import Hooks, applied
+from dask_regions_local.emulator.places import Places
 from dask_regions_local.emulator.pools import Pools
 from dask_regions_local.emulator.processes.lifecycle import (
     Loop,
@@ -116,15 +115,13 @@ class LocalSystem:
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> LocalSystem:
-        with contextlib.ExitStack() as stack:  # undoes what is done, where a step fails
+        with contextlib.ExitStack() as stack:  # undoes what is done, where a stage fails
             stack.enter_context(sigterm_exits())
             stack.enter_context(exclusive(self.directory))
-            self._prepare(stack)
-            self._progress("deploying the templates")
+            places = self._prepare(stack)
             aws = stack.enter_context(serve(self.client_region))
-            self.aws_endpoint = aws.endpoint
-            self._run(stack, aws)
-            self._progress("waiting for scheduler and workers")
+            functions = self._emulate(stack, aws, places)
+            self._deploy(stack, aws, functions)
             self._wait_until_ready()
             write_state(self.directory, self._state())
             self._exit = stack.pop_all()
@@ -137,7 +134,8 @@ class LocalSystem:
         """Put the files below ``s3/`` into the buckets again; return how many there are."""
         return self._storage.upload()
 
-    def _prepare(self, stack: contextlib.ExitStack) -> None:
+    def _prepare(self, stack: contextlib.ExitStack) -> Places:
+        """Empty the directory of what another run left, and choose where parts are reached."""
         for name in ("catalog", "logs", "scratch"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
             (self.directory / name).mkdir()
@@ -145,34 +143,18 @@ class LocalSystem:
         self._configuration = load(self.datasets_file)
         log = self.directory / "logs" / "local.log"
         stack.enter_context(logging_to(log, "dask_regions_local", "moto", "werkzeug"))
-        scheduler, dashboard = _free_ports(2)
-        self.scheduler_address = f"tcp://127.0.0.1:{scheduler}"
-        self.dashboard_url = f"http://127.0.0.1:{dashboard}/status"
-        #: What stands in the templates, and what stands for it on this machine.
-        self._rewrites = {
-            r"/opt/datasets\.yaml": str(self.datasets_file),
-            r"/mnt/catalog": str(self.directory / "catalog"),
-            r"https://[\w-]+\.DomainEndpoint\.local": self._opensearch_url or "",
-            r"scheduler\.[a-z0-9-]+\.internal:8786": f"127.0.0.1:{scheduler}",
-            r"scheduler\.[a-z0-9-]+\.internal:8787": f"127.0.0.1:{dashboard}",
-        }
-        self._task_environment = {
-            "DASK_TEMPORARY_DIRECTORY": str(self.directory / "scratch"),
-            "DASHBOARD_PORT": str(dashboard),
-            "HOST": "127.0.0.1",
-            "SCHEDULER_PORT": str(scheduler),
-        }
+        places = Places.with_free_ports(self.directory, self.datasets_file, self._opensearch_url)
+        self.scheduler_address, self.dashboard_url = places.scheduler_address, places.dashboard_url
+        return places
 
-    def _run(self, stack: contextlib.ExitStack, aws: Aws) -> None:
-        """Start every part; the order in which they end is the reverse."""
-        self._storage = Storage(aws, self.directory / "s3", self._configuration)
+    def _emulate(self, stack: contextlib.ExitStack, aws: Aws, places: Places) -> Functions:
+        """Add to moto what it lacks: functions, file systems and ECS tasks."""
+        self.aws_endpoint = aws.endpoint
         files = FileSystems(aws, self._configuration)
         runtime = build_runtime(self.directory / "scratch" / "runtime")
-        functions = Functions(runtime, self.directory / "logs", self._localise, aws.endpoint)
+        functions = Functions(runtime, self.directory / "logs", places.localise, aws.endpoint)
         stack.callback(functions.close)
-        overrides = self._task_environment | {"AWS_ENDPOINT_URL": aws.endpoint}
-        regions = (self.client_region, *self.regions)
-        self.pools = Pools(aws, regions, self.directory, self._localise, overrides)
+        self.pools = Pools(aws, self._all_regions, self.directory, places.localise, places.task_environment)
         stack.callback(self.pools.close)
         hooks = Hooks(
             invoke=lambda *request: invoke(functions, *request),
@@ -183,15 +165,20 @@ class LocalSystem:
             protect=self.pools.protect,
         )
         stack.enter_context(applied(hooks))
+        return functions
+
+    def _deploy(self, stack: contextlib.ExitStack, aws: Aws, functions: Functions) -> None:
+        """Deploy the templates, and serve the API; uploads, layers and ECS tasks go on meanwhile."""
+        self._progress("deploying the templates")
         api = HttpApi()
         executor = stack.enter_context(ThreadPoolExecutor(4))
         deployment = Deployment(aws, functions, api, self._root, executor)
+        self._storage = Storage(aws, self.directory / "s3", self._configuration)
         self._storage.create()
         uploaded = executor.submit(self._storage.upload)
-        # From here on: the scheduler starts while the rest is deployed.
         stack.enter_context(Loop(self.pools.reconcile, interval=0.2))
-        self._deploy(deployment)
-        stack.enter_context(Loop(Alarms(aws, regions).evaluate, interval=1.0))
+        self._deploy_stacks(deployment)
+        stack.enter_context(Loop(Alarms(aws, self._all_regions).evaluate, interval=1.0))
         self.state_machines = deployment.state_machines
         stack.callback(_stop_executions, aws, self.client_region, list(self.state_machines.values()))
         self.api_url = stack.enter_context(Server(api.served_by(functions.call))).url
@@ -199,7 +186,11 @@ class LocalSystem:
         self._progress("building the layers")
         deployment.finish()
 
-    def _deploy(self, deployment: Deployment) -> None:
+    @property
+    def _all_regions(self) -> tuple[str, ...]:
+        return (self.client_region, *self.regions)
+
+    def _deploy_stacks(self, deployment: Deployment) -> None:
         client = self._configuration.client_region
         buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.copies)
         engine = "sqlite" if self._opensearch_url is None else "opensearch"
@@ -228,12 +219,8 @@ class LocalSystem:
         common = {"Cidr": str(region.cidr), "WorkersPerTask": "1", "ThreadsPerWorker": "1"}
         return {**common, **own, **self._parameters.get(region.name, {})}
 
-    def _localise(self, value: str) -> str:
-        for deployed, local in self._rewrites.items():
-            value = re.sub(deployed, lambda _, local=local: local, value)  # type: ignore[misc]
-        return value
-
     def _wait_until_ready(self) -> None:
+        self._progress("waiting for scheduler and workers")
         wanted = sum(pool.minimum_tasks for pool in self._configuration.pools.values())
         url = self.dashboard_url.removesuffix("/status") + "/json/counts.json"
         deadline = time.monotonic() + _READY_TIMEOUT
@@ -260,14 +247,6 @@ class LocalSystem:
             regions=self.regions,
             state_machines=self.state_machines,
         )
-
-
-def _free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in sockets]
 
 
 def invoke(functions: Functions, region: str, name: str, event: bytes, wait: bool) -> tuple[bool, bytes]:
