@@ -20,6 +20,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from dask_regions.aws.ecs import PoolService
 from dask_regions.aws.scheduler import SchedulerClient, secret_token
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
+from dask_regions.scale.history import DecisionRecord
 
 ROOT = Path(__file__).parents[3]
 REGION = "us-west-2"
@@ -168,8 +169,20 @@ def test_a_burst_grows_the_pool_to_what_its_work_asks_for(scheduler: FakeSchedul
 def test_rounds_are_counted_and_a_growing_pool_is_waited_for(scheduler: FakeScheduler, ecs: Any) -> None:
     scheduler.pools = {REGION: demand(1, **BUSY)}
     settled = call("set_pool", call("read_pool", {"region": REGION}))
-    again = call("read_pool", settled)
-    assert (again["action"], again["round"]) == ("wait", 2)
+    second = call("read_pool", settled)
+    assert (second["action"], second["round"]) == ("wait", 2)
+
+
+def test_every_decision_is_logged_with_what_it_was_made_on(
+    scheduler: FakeScheduler, ecs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler.pools = {REGION: demand(1, **BUSY)}
+    decision = call("read_pool", {"region": REGION})
+    (entry,) = caplog.records
+    assert entry.getMessage() == decision["reason"]
+    record = DecisionRecord.model_validate({name: vars(entry)[name] for name in DecisionRecord.model_fields})
+    assert record.decision.model_dump(mode="json") == decision
+    assert (record.demand.seconds, record.state.desired, record.damping.target_seconds) == (2700.0, 1, 90.0)
 
 
 def test_scale_in_stops_only_what_was_emptied(
@@ -183,6 +196,8 @@ def test_scale_in_stops_only_what_was_emptied(
     retired = call("retire_workers", decision)
     assert (retired["tasks"], retired["desired"]) == ([tasks[1]], 2)
     call("set_pool", retired)
+    assert desired(ecs) == 2
+    assert call("set_pool", call("retire_workers", decision))["desired"] == 2, "both repeated"
     assert desired(ecs) == 2
     assert protection == {tasks[0]: True, tasks[1]: False, tasks[2]: True}
 

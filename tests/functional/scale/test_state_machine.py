@@ -67,10 +67,10 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
         stateMachineArn=machine["stateMachineArn"], name="once", input=json.dumps(event)
     )["executionArn"]
     deadline = time.monotonic() + 60
-    while (found := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
+    while (answer := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return dict(found)
+    return dict(answer)
 
 
 def decision(action: str, round_: int = 1, **fields: Any) -> dict[str, Any]:

@@ -3,44 +3,79 @@
 One ECS task runs several Dask workers, which live and die together; "task" alone is never used
 below, since ECS and Dask both have them.
 
+Damping is what keeps a pool from growing and shrinking in turn. All of it that is code is an input of
+:func:`decide`: numbers in :class:`Damping`, rules in its docstring. The rest is time, which a decision
+about one moment cannot see, and stays in the templates:
+
+- the alarms in ``regional_stack/workers.yaml``: ``MissingThreshold`` (ECS tasks that must be missing,
+  at one datapoint) and ``ScaleInPeriods`` (consecutive datapoints with a surplus); a datapoint spans 10 s;
+- the scheduler measures for them every ``PUBLISH_SECONDS`` (10 by default);
+- ``statemachines/scale_pool.asl.json``: ``LetItSettle`` (10 s between two looks at a pool) and
+  ``TooManyRounds`` (after 360 looks).
+
 Examples
 --------
 >>> from dask_regions.models import Pool
 >>> demand = PoolDemand(region="us-west-2", ecs_tasks=1, workers=2, threads=4, threads_per_ecs_task=4,
 ...                     seconds=900.0, runnable=300, unassigned=280)
->>> desired_tasks(demand, Pool(minimum_tasks=1, maximum_tasks=5), target_duration=90.0)
+>>> desired_tasks(demand, Pool(minimum_tasks=1, maximum_tasks=5), Damping(target_seconds=90.0))
 3
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dask_regions.models import Pool
+from dask_regions.settings import Settings
 
 __all__ = [
-    "MEMORY_TARGET",
+    "Damping",
     "Decision",
     "Difference",
     "PoolDemand",
     "PoolState",
+    "count_to_set",
     "decide",
     "desired_tasks",
     "difference",
 ]
-
-#: Fraction of a pool's memory that results may fill before it wants more ECS tasks. Dask starts to
-#: spill to disk at 0.6 of a worker's memory (distributed.worker.memory.target).
-MEMORY_TARGET = 0.6
 
 Action = Literal["grow", "shrink", "wait", "hold"]
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Damping(_Model):
+    """The numbers that say how fast a pool follows its work.
+
+    Attributes
+    ----------
+    target_seconds
+        Seconds in which a pool should finish the work it has; default 90. It should not be much shorter
+        than the start of an ECS task, or the pool asks for more than can help.
+    memory_target
+        Fraction of a pool's memory that results may fill before it wants more ECS tasks, above 0 and at
+        most 1; default 0.6, where Dask starts to spill to disk (``distributed.worker.memory.target``).
+    shrink_fraction
+        Fraction of the surplus that goes in one round, above 0 and at most 1, rounded down to whole ECS
+        tasks, but one at least; default 0.5, so that work which comes back soon still finds the others.
+    """
+
+    target_seconds: float = Field(default=90.0, gt=0, allow_inf_nan=False)
+    memory_target: float = Field(default=0.6, gt=0, le=1)
+    shrink_fraction: float = Field(default=0.5, gt=0, le=1)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Damping:
+        """Return the damping that ``TARGET_DURATION`` asks for; the rest has its defaults."""
+        return cls(target_seconds=settings.target_duration)
 
 
 class PoolDemand(_Model):
@@ -135,7 +170,7 @@ class Difference(_Model):
     surplus: int = Field(ge=0)
 
 
-def desired_tasks(demand: PoolDemand, pool: Pool, target_duration: float) -> int:
+def desired_tasks(demand: PoolDemand, pool: Pool, damping: Damping) -> int:
     """Return how many ECS tasks a pool should have.
 
     Parameters
@@ -144,44 +179,58 @@ def desired_tasks(demand: PoolDemand, pool: Pool, target_duration: float) -> int
         The pool's work and memory.
     pool
         Bounds of the answer, which always holds between ``minimum_tasks`` and ``maximum_tasks``.
-    target_duration
-        Seconds in which the pool should finish its work. It should not be much shorter than the
-        start of an ECS task, or the pool asks for more than can help.
+    damping
+        ``target_seconds`` and ``memory_target`` count here.
     """
-    by_time = math.ceil(demand.seconds / target_duration / demand.threads_per_ecs_task)
+    by_time = math.ceil(demand.seconds / damping.target_seconds / demand.threads_per_ecs_task)
     # More threads than Dask tasks would idle.
     useful = math.ceil(demand.runnable / demand.threads_per_ecs_task)
     wanted = min(max(by_time, 1), useful)
-    return min(max(wanted, _by_memory(demand), pool.minimum_tasks), pool.maximum_tasks)
+    return min(max(wanted, _by_memory(demand, damping), pool.minimum_tasks), pool.maximum_tasks)
 
 
-def _by_memory(demand: PoolDemand) -> int:
+def _by_memory(demand: PoolDemand, damping: Damping) -> int:
     if not demand.memory_limit or not demand.ecs_tasks:
         return 0
-    per_ecs_task = demand.memory_limit / demand.ecs_tasks
-    return math.ceil(demand.memory_used / (per_ecs_task * MEMORY_TARGET))
+    bytes_per_ecs_task = demand.memory_limit / demand.ecs_tasks
+    return math.ceil(demand.memory_used / (bytes_per_ecs_task * damping.memory_target))
 
 
-def difference(demand: PoolDemand, pool: Pool, target_duration: float) -> Difference:
-    """Return what the alarms watch: both numbers are 0 for a pool at rest.
-
-    While there is work that no worker has yet, nothing is surplus.
-    """
-    wanted = desired_tasks(demand, pool, target_duration)
-    surplus = 0 if demand.unassigned else max(0, demand.ecs_tasks - wanted)
-    return Difference(missing=max(0, wanted - demand.ecs_tasks), surplus=surplus)
+def difference(demand: PoolDemand, pool: Pool, damping: Damping) -> Difference:
+    """Return what the alarms watch: both numbers are 0 for a pool at rest."""
+    wanted = desired_tasks(demand, pool, damping)
+    return Difference(
+        missing=max(0, wanted - demand.ecs_tasks), surplus=_surplus(demand, wanted, demand.ecs_tasks)
+    )
 
 
-def decide(demand: PoolDemand, state: PoolState, target_duration: float, *, round_: int = 1) -> Decision:
+def _surplus(demand: PoolDemand, wanted: int, have: int) -> int:
+    """Return how many of the ECS tasks that a pool has it may do without; none while work has no worker."""
+    return 0 if demand.unassigned else max(0, have - wanted)
+
+
+def decide(demand: PoolDemand, state: PoolState, damping: Damping, *, round_: int = 1) -> Decision:
     """Decide what to do with a pool.
 
-    It grows at once to what is desired; ECS tasks that were asked for and are still starting count
-    as there. It shrinks by half of the surplus at a time, one ECS task at least, never below the
-    minimum, and not while work waits or ECS tasks are starting.
+    Parameters
+    ----------
+    demand, state
+        What the scheduler and ECS say of the pool.
+    damping
+        How fast the pool follows its work.
+    round_
+        How often this execution has looked at the pool, from 1; it is handed on.
+
+    Notes
+    -----
+    Four rules damp beside the numbers. ECS tasks that were asked for and are still starting count as
+    there, so that no burst is answered twice. While they start, nothing shrinks. While a Dask task has
+    no worker, nothing shrinks either. And a decision is void once the count that it was made on has
+    changed (:func:`count_to_set`).
     """
-    wanted = desired_tasks(demand, state.pool, target_duration)
+    wanted = desired_tasks(demand, state.pool, damping)
     have = state.desired
-    action, desired = _action(demand, wanted, have)
+    action, desired = _action(demand, wanted, have, damping)
     return Decision(
         region=demand.region,
         action=action,
@@ -193,14 +242,35 @@ def decide(demand: PoolDemand, state: PoolState, target_duration: float, *, roun
     )
 
 
-def _action(demand: PoolDemand, wanted: int, have: int) -> tuple[Action, int]:
+def _action(demand: PoolDemand, wanted: int, have: int, damping: Damping) -> tuple[Action, int]:
     if wanted > have:
         return "grow", wanted
     if demand.ecs_tasks < have:
         return "wait", have
-    if wanted < have and not demand.unassigned:
-        return "shrink", have - max(1, (have - wanted) // 2)
+    if surplus := _surplus(demand, wanted, have):
+        return "shrink", have - max(1, int(surplus * damping.shrink_fraction))
     return "hold", have
+
+
+def count_to_set(decision: Decision, state: PoolState, running: Collection[str] = ()) -> int:
+    """Return the count that a service gets: the decision's, as far as it still holds.
+
+    Parameters
+    ----------
+    decision
+        With the ``tasks`` that were retired for it.
+    state
+        The service as it is now. Where its count is not the decision's ``current``, another execution
+        was faster, and the count stays: the next round decides on what is there then.
+    running
+        Ids of the ECS tasks that the service runs now. A retired one that is not among them stopped by
+        itself and is being replaced: to lower the count for it would cost another. Where there are none,
+        nothing is known.
+    """
+    if state.desired != decision.current:
+        return state.desired
+    stopped = len(set(decision.tasks) - set(running)) if running else 0
+    return min(max(decision.desired + stopped, state.pool.minimum_tasks), state.pool.maximum_tasks)
 
 
 def _reason(demand: PoolDemand, state: PoolState, wanted: int, action: Action, desired: int) -> str:

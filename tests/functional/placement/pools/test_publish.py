@@ -19,7 +19,7 @@ from dask_regions.models import Pool
 from dask_regions.placement.pools import publish
 from dask_regions.placement.pools.demand import configured_pools
 from dask_regions.placement.pools.publish import Publisher
-from dask_regions.scaling import Difference
+from dask_regions.scaling import Damping, Difference
 
 POOLS = {
     "us-west-2": Pool(minimum_tasks=1, maximum_tasks=3),
@@ -51,7 +51,7 @@ def _published(region: str) -> dict[str, float]:
 
 
 async def test_each_pool_is_published_in_its_own_region(aws: None, scheduler: Scheduler) -> None:
-    await Publisher(scheduler, POOLS, 90.0).publish()
+    await Publisher(scheduler, POOLS, Damping()).publish()
     assert _published("us-west-2") == {"TasksMissing": 1, "TasksSurplus": 0, "MemoryUsed": 0}
     assert _published("us-east-1") == {"TasksMissing": 0, "TasksSurplus": 0, "MemoryUsed": 0}
 
@@ -68,7 +68,7 @@ async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
         real(region, *numbers)
 
     monkeypatch.setattr(publish, "put_pool_metrics", put)
-    publisher = Publisher(scheduler, POOLS, 90.0)
+    publisher = Publisher(scheduler, POOLS, Damping())
     with caplog.at_level(logging.INFO, publish.__name__):
         await publisher.publish()
         await publisher.publish()

@@ -16,7 +16,7 @@ from dask_regions.cli.system import Options, System
 from dask_regions.errors import DaskRegionsError, NotFoundError, RequestError, UnavailableError
 from dask_regions.models import Configuration, Pool
 from dask_regions.names import token_secret
-from dask_regions.scaling import PoolDemand, PoolState, decide
+from dask_regions.scaling import Damping, PoolDemand, PoolState, decide
 
 __all__ = ["pools", "scale", "sync"]
 
@@ -128,7 +128,7 @@ def pools(options: Options) -> None:
             demand = _demand(scheduler, region, notes)
             rows.append(_pool_row(state, demand))
             if demand is not None:
-                notes.append(decide(demand, state, system.settings.target_duration).reason)
+                notes.append(decide(demand, state, Damping.from_settings(system.settings)).reason)
     columns = ["Region", "bounds", "desired", "running", "pending", "workers", "to run", "waiting", "memory"]
     console().print(table(columns, rows, right=frozenset(columns[2:])))
     for note in dict.fromkeys(notes):

@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from dask_regions import config
 from dask_regions.aws.ecs import PoolService
 from dask_regions.aws.scheduler import SchedulerClient
-from dask_regions.errors import ConfigurationError, RequestError
+from dask_regions.errors import ConfigurationError
 from dask_regions.models import Pool
-from dask_regions.names import REGION_DIMENSION
-from dask_regions.scaling import Decision, PoolState, decide
+from dask_regions.scale.events import region_of_event
+from dask_regions.scale.history import DecisionRecord, History
+from dask_regions.scaling import Damping, Decision, count_to_set, decide
 from dask_regions.settings import Settings
 
-__all__ = ["read_pool", "region_of_event", "retire_workers", "set_pool"]
+__all__ = ["read_pool", "retire_workers", "set_pool"]
 
 
-def region_of_event(event: Mapping[str, Any]) -> str:
-    """Return the Region that an event is about.
+def read_pool(event: Mapping[str, Any], settings: Settings, history: History) -> Decision:
+    """Look at a pool's demand and at its ECS service, and decide.
 
     Parameters
     ----------
     event
-        A CloudWatch Alarm State Change, whose metric's dimension names the Region, or
-        ``{"region": ...}``. The event's own ``region`` is not taken from an alarm: a bus in
-        another Region may overwrite it.
-
-    Raises
-    ------
-    RequestError
-        Where it names no Region.
-    """
-    detail = event.get("detail")
-    if detail is None:
-        if isinstance(event.get("region"), str):
-            return str(event["region"])
-        raise RequestError("region", 'send {"region": "us-west-2"} or a CloudWatch Alarm State Change')
-    metrics = detail.get("configuration", {}).get("metrics", [])
-    for metric in metrics:
-        dimensions = metric.get("metricStat", {}).get("metric", {}).get("dimensions", {})
-        if REGION_DIMENSION in dimensions:
-            return str(dimensions[REGION_DIMENSION])
-    raise RequestError(
-        "detail.configuration.metrics",
-        f"alarm {detail.get('alarmName', '')!r} watches no metric with the dimension {REGION_DIMENSION}; "
-        "give its metric this dimension",
-    )
-
-
-def read_pool(event: Mapping[str, Any], settings: Settings) -> Decision:
-    """Look at a pool's demand and at its ECS service, and decide.
+        An alarm's, ``{"region": ...}``, or the decision of the round before.
+    settings
+        Where scheduler and configuration are, and the pool's damping.
+    history
+        Gets the decision with what it was made on.
 
     Raises
     ------
@@ -63,11 +42,18 @@ def read_pool(event: Mapping[str, Any], settings: Settings) -> Decision:
     pool = _pool(region, settings)
     demand = SchedulerClient.from_settings(settings).demand(region)
     state = PoolService(region, settings.system_name).state(pool)
-    return decide(demand, state, settings.target_duration, round_=int(event.get("round", 0)) + 1)
+    damping = Damping.from_settings(settings)
+    decision = decide(demand, state, damping, round_=int(event.get("round", 0)) + 1)
+    time = datetime.now(UTC)
+    history.add(DecisionRecord(time=time, decision=decision, demand=demand, state=state, damping=damping))
+    return decision
 
 
 def retire_workers(decision: Decision, settings: Settings) -> Decision:
     """Empty the ECS tasks that should go, and lower the count by those that could be emptied.
+
+    To repeat it changes nothing: the scheduler counts ECS tasks that are already retired towards those
+    to retire.
 
     Raises
     ------
@@ -82,8 +68,8 @@ def retire_workers(decision: Decision, settings: Settings) -> Decision:
 def set_pool(decision: Decision, settings: Settings) -> Decision:
     """Set the service's desired count in the pool's Region, an absolute number within its bounds.
 
-    Nothing is done where the count has changed since the decision: another execution was faster,
-    and the next round decides on what is there now.
+    Nothing is done where the count has changed since the decision, by another execution or by an
+    earlier try of this step; the next round decides on what is there then.
 
     Raises
     ------
@@ -92,29 +78,17 @@ def set_pool(decision: Decision, settings: Settings) -> Decision:
     UnavailableError
         Where ECS does not answer, or protects a task that was retired.
     """
-    pool = _pool(decision.region, settings)
     service = PoolService(decision.region, settings.system_name)
-    state = service.state(pool)
-    if state.desired != decision.current:
-        return decision.model_copy(update={"desired": state.desired})
-    desired = _expose(decision, service) if decision.tasks else decision.desired
-    desired = _within(desired, state)
+    state = service.state(_pool(decision.region, settings))
+    running: list[str] = []
+    if decision.tasks and state.desired == decision.current:
+        running = service.tasks()
+        # ECS may stop the retired ones from now on, and no other.
+        service.expose(decision.tasks, [task for task in running if task not in decision.tasks])
+    desired = count_to_set(decision, state, running)
     if desired != state.desired:
         service.set_desired(desired)
     return decision.model_copy(update={"desired": desired})
-
-
-def _expose(decision: Decision, service: PoolService) -> int:
-    """Return the count after the retired ECS tasks, which ECS may stop from now on."""
-    running = service.tasks()
-    service.expose(decision.tasks, [task for task in running if task not in decision.tasks])
-    # One that stopped by itself is being replaced: to lower the count for it would cost another.
-    gone = len(set(decision.tasks) - set(running)) if running else 0
-    return decision.desired + gone
-
-
-def _within(desired: int, state: PoolState) -> int:
-    return min(max(desired, state.pool.minimum_tasks), state.pool.maximum_tasks)
 
 
 def _pool(region: str, settings: Settings) -> Pool:

@@ -13,7 +13,7 @@ from tornado.ioloop import PeriodicCallback
 from dask_regions.aws.cloudwatch import put_pool_metrics
 from dask_regions.models import Pool
 from dask_regions.placement.pools.demand import configured_pools, measure
-from dask_regions.scaling import PoolDemand, difference
+from dask_regions.scaling import Damping, PoolDemand, difference
 from dask_regions.settings import Settings
 
 __all__ = ["Publisher", "start"]
@@ -32,12 +32,12 @@ class Publisher:
         Measured on its event loop; the requests run in threads.
     pools
         Region to bounds, in ECS tasks.
-    target_duration
-        Seconds in which a pool should finish its work.
+    damping
+        How fast the pools follow their work.
     """
 
-    def __init__(self, scheduler: Scheduler, pools: dict[str, Pool], target_duration: float) -> None:
-        self._scheduler, self._pools, self._target_duration = scheduler, pools, target_duration
+    def __init__(self, scheduler: Scheduler, pools: dict[str, Pool], damping: Damping) -> None:
+        self._scheduler, self._pools, self._damping = scheduler, pools, damping
         self._failures: dict[str, str] = {}
 
     async def publish(self) -> None:
@@ -47,7 +47,7 @@ class Publisher:
 
     async def _publish_pool(self, demand: PoolDemand) -> None:
         region = demand.region
-        numbers = difference(demand, self._pools[region], self._target_duration)
+        numbers = difference(demand, self._pools[region], self._damping)
         try:
             await asyncio.to_thread(put_pool_metrics, region, numbers, demand.memory_fraction)
         except (BotoCoreError, ClientError) as error:
@@ -84,7 +84,7 @@ def start(scheduler: Scheduler) -> Publisher | None:
     if not pools:
         return None
     seconds = float(os.environ.get("PUBLISH_SECONDS") or 10)
-    publisher = Publisher(scheduler, pools, Settings.from_environment().target_duration)
+    publisher = Publisher(scheduler, pools, Damping.from_settings(Settings.from_environment()))
     callback = PeriodicCallback(publisher.publish, callback_time=seconds * 1000)
     # The scheduler stops its callbacks when it closes.
     scheduler.periodic_callbacks[_CALLBACK] = callback
