@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 ONE_WAY = "Imports run one way"
 NO_CIRCLES = "No circles inside packages"
 PLANNING = "Planning is pure, and hooks alone touch Dask"
+WITHOUT_CLUSTER = "A plan is made without a cluster"
+DATA = "Marker and guard lie below arrays and stores"
 LIGHT = "What Lambda runs does not import dask"
 
 
@@ -71,6 +73,10 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions_local.emulator.aws", "dask_regions_local.emulator.system", NO_CIRCLES),
         ("dask_regions.placement.planning.plan", "dask_regions.placement.hooks.wire", PLANNING),
         ("dask_regions.placement.hooks.timeouts", "dask_regions.placement.failures.watch", PLANNING),
+        ("dask_regions.placement.planning.plan", "distributed", WITHOUT_CLUSTER),
+        ("dask_regions.placement.planning.reads", "dask_regions.data.array", WITHOUT_CLUSTER),
+        ("dask_regions.data.marker", "dask_regions.data.array", DATA),
+        ("dask_regions.data.array", "dask_regions.client.replicas", ONE_WAY),
         ("dask_regions.scaling", "distributed", LIGHT),
         ("dask_regions.catalog.engines", "xarray", LIGHT),
     ],

@@ -13,8 +13,8 @@ from xarray.core import indexing
 
 from dask_regions.client.replicas import difference, unite
 from dask_regions.client.sources import Source
-from dask_regions.data import array as marker
-from dask_regions.data.array import lazy_array, lazy_token
+from dask_regions.data.array import lazy_array, lazy_token, mark
+from dask_regions.data.guard import enter_region
 from dask_regions.errors import WrongRegionError
 
 VALUES = np.arange(24.0).reshape(4, 6)
@@ -24,7 +24,7 @@ WEST, EAST = "us-west-2", "us-east-1"
 @pytest.fixture(autouse=True)
 def _outside_a_worker() -> Iterator[None]:
     yield
-    marker.enter_region(None)
+    enter_region(None)
 
 
 def copy_in(
@@ -40,14 +40,14 @@ def copy_in(
     lazy = indexing.LazilyIndexedArray(adapter(values))
     time = np.arange(values.shape[0]) + first
     dataset = xr.Dataset({name: xr.Variable(("time", "x"), lazy, {"units": "K"})}, {"time": time})
-    marked = marker.mark(dataset, region=region, path=f"/fsx/{region}.nc", token=token, content=content)
+    marked = mark(dataset, region=region, path=f"/fsx/{region}.nc", token=token, content=content)
     return Source(region, f"/fsx/{region}.nc", "data", zarr=False), marked
 
 
 def test_each_region_reads_its_own_copy() -> None:
     united = pickle.loads(pickle.dumps(unite([copy_in(WEST, VALUES), copy_in(EAST, -VALUES)])))
     for region, values in ((WEST, VALUES), (EAST, -VALUES)):
-        marker.enter_region(region)
+        enter_region(region)
         np.testing.assert_array_equal(united.tas.copy(deep=True)[1:3].values, values[1:3])
 
 
@@ -63,7 +63,7 @@ def test_one_region_is_found_as_text() -> None:
 @pytest.mark.parametrize("here", ["ap-southeast-2", None])
 def test_a_read_in_a_third_region_is_refused_and_names_those_that_hold_it(here: str | None) -> None:
     united = unite([copy_in(WEST), copy_in(EAST)])
-    marker.enter_region(here)
+    enter_region(here)
     with pytest.raises(WrongRegionError, match=f"is in Region {WEST} or {EAST} and was about"):
         united.tas.load()
 

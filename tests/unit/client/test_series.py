@@ -13,7 +13,7 @@ import xarray as xr
 
 from dask_regions.client.open import _chunk, _join, _merge, _open_source
 from dask_regions.client.sources import Source
-from dask_regions.data.array import enter_region
+from dask_regions.data.guard import enter_region
 from dask_regions.errors import RequestError, UnavailableError
 
 REGION = "us-west-2"

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 from xarray.core import indexing
 
-from dask_regions.data import array as marker
+from dask_regions.data.array import lazy_token, mark
+from dask_regions.data.guard import enter_region
 from dask_regions.errors import WrongRegionError
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
@@ -20,7 +21,7 @@ VALUES = np.arange(24.0).reshape(2, 3, 4)
 @pytest.fixture(autouse=True)
 def _outside_a_worker() -> Iterator[None]:
     yield
-    marker.enter_region(None)
+    enter_region(None)
 
 
 def lazily(values: np.ndarray[Any, Any]) -> indexing.LazilyIndexedArray:
@@ -41,12 +42,12 @@ def lazy_dataset() -> xr.Dataset:
 
 
 def marked(token: str = "1") -> xr.Dataset:
-    return marker.mark(lazy_dataset(), region="us-west-2", path="/fsx/a.nc", token=token)
+    return mark(lazy_dataset(), region="us-west-2", path="/fsx/a.nc", token=token)
 
 
 def test_arrays_and_large_coordinates_are_marked_and_small_ones_loaded() -> None:
     dataset = marked()
-    lazy = {name for name, variable in dataset.variables.items() if marker.lazy_token(variable)}
+    lazy = {name for name, variable in dataset.variables.items() if lazy_token(variable)}
     assert lazy == {"tas", "mesh"}
     assert set(dataset.coords) == {"lon", "area", "mesh"}
 
@@ -69,13 +70,13 @@ def test_attributes_and_encoding_stay() -> None:
     ids=["all", "basic", "outer", "vectorized"],
 )
 def test_values_are_read_in_the_region(selection: dict[str, object]) -> None:
-    marker.enter_region("us-west-2")
+    enter_region("us-west-2")
     want = xr.DataArray(VALUES, dims=("time", "lat", "lon")).isel(selection)
     np.testing.assert_array_equal(marked().tas.isel(selection).values, want.values)
 
 
 def test_a_read_in_another_region_is_refused() -> None:
-    marker.enter_region("us-east-1")
+    enter_region("us-east-1")
     with pytest.raises(WrongRegionError, match=r"/fsx/a\.nc, variable tas is in Region us-west-2"):
         marked().tas.load()
 
@@ -93,14 +94,14 @@ def test_the_error_survives_pickling() -> None:
 
 def test_the_mark_survives_pickling() -> None:
     variable = pickle.loads(pickle.dumps(marked())).variables["tas"]
-    assert marker.lazy_token(variable) == marker.lazy_token(marked().variables["tas"])
+    assert lazy_token(variable) == lazy_token(marked().variables["tas"])
 
 
 def test_the_token_changes_with_the_data() -> None:
-    one, same, other = (marker.lazy_token(marked(token).variables["tas"]) for token in "112")
-    assert one == same != other
+    first, same, other = (lazy_token(marked(token).variables["tas"]) for token in "112")
+    assert first == same != other
 
 
 def test_tokens_tell_variables_apart() -> None:
     dataset = marked()
-    assert marker.lazy_token(dataset.variables["tas"]) != marker.lazy_token(dataset.variables["mesh"])
+    assert lazy_token(dataset.variables["tas"]) != lazy_token(dataset.variables["mesh"])

@@ -14,8 +14,8 @@ from dask.base import tokenize
 from zarr.storage import MemoryStore
 
 import dask_regions
-from dask_regions.data.array import enter_region
 from dask_regions.data.contents import MISSING, Cache, Location, Look, look
+from dask_regions.data.guard import enter_region
 from dask_regions.errors import RequestError, UnavailableError, WrongRegionError
 from dask_regions.placement.planning.payload import find_markers
 
@@ -70,9 +70,9 @@ def test_in_a_task_outside_the_pools_nothing_is_forwarded() -> None:
 
 def test_it_survives_pickling_with_its_token() -> None:
     there = dask_regions.store("s3://bucket/x.zarr", region=WEST, storage_options={"anon": True})
-    again = pickle.loads(pickle.dumps(there))
-    assert again == there
-    assert tokenize(again) == tokenize(there)
+    copy = pickle.loads(pickle.dumps(there))
+    assert copy == there
+    assert tokenize(copy) == tokenize(there)
     other = dask_regions.store("s3://bucket/x.zarr", region="us-east-1", storage_options={"anon": True})
     assert (other == there, tokenize(other) == tokenize(there)) == (False, False)
     assert "anon" not in repr(there)
@@ -102,11 +102,11 @@ def test_mistakes_are_named(location: Any, options: dict[str, Any], message: str
 def test_a_look_brings_metadata_and_the_dimensions_coordinates(tmp_path: Path, zarr_format: Any) -> None:
     dataset = xr.Dataset({"x": (("i", "j"), np.ones((3, 4)))}, {"i": [1, 2, 3]})
     dataset.to_zarr(tmp_path / "x.zarr", zarr_format=zarr_format, consolidated=False)
-    found = look(Location(WEST, str(tmp_path / "x.zarr")), "", must_exist=True)
-    chunks = {key for key, value in found.objects.items() if value and key[-1].isdigit()}
+    seen = look(Location(WEST, str(tmp_path / "x.zarr")), "", must_exist=True)
+    chunks = {key for key, value in seen.objects.items() if value and key[-1].isdigit()}
     assert len(chunks) == 1
     assert chunks.pop().startswith("i/")
-    assert set(found.listings[""]) >= {"x", "i"}
+    assert set(seen.listings[""]) >= {"x", "i"}
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def hold_in(region: str, array: xr.DataArray) -> xr.DataArray:
     def hold(values: np.ndarray, region: str) -> np.ndarray:
         from distributed import Event
 
-        from dask_regions.data.array import process_region
+        from dask_regions.data.guard import process_region
 
         if process_region() == region:
             Event("running").set()

@@ -12,7 +12,8 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from xarray.core import indexing
 
 from dask_regions.data.array import RegionArray
-from dask_regions.placement.planning.payload import Marker, Memo, find_markers, holds_nothing
+from dask_regions.data.marker import Marker
+from dask_regions.placement.planning.payload import Memo, find_markers, holds_nothing
 
 WEST = Marker(("us-west-2",), 80)
 

@@ -12,7 +12,7 @@ from xarray.backends import BackendEntrypoint
 
 from dask_regions.client.open import open_source
 from dask_regions.client.sources import Source
-from dask_regions.data.array import process_region
+from dask_regions.data.guard import process_region
 from dask_regions.errors import RequestError
 
 __all__ = ["RegionBackend"]

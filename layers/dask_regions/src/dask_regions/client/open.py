@@ -19,7 +19,8 @@ from distributed.scheduler import NoValidWorkerError, NoWorkerError
 from dask_regions.client.connect import current_client
 from dask_regions.client.replicas import unite
 from dask_regions.client.sources import Source, sources
-from dask_regions.data.array import check_region, lazy_array, lazy_token, mark, process_region
+from dask_regions.data.array import lazy_array, lazy_token, mark, replace_variables
+from dask_regions.data.guard import check_region, process_region
 from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
 from dask_regions.placement.hooks.scheduler.plugin import records
@@ -237,9 +238,7 @@ def _chunk(dataset: xr.Dataset) -> xr.Dataset:
         # of two Regions. The annotation itself does not reach the scheduler (dask/dask#7036).
         with annotate(**{REGION_ANNOTATION: array.__dask_region__}):
             variables[name] = _chunk_variable(name, variable, token)
-    coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
-    values = {name: variable for name, variable in variables.items() if name not in dataset.coords}
-    return dataset.assign(values).assign_coords(coordinates)
+    return replace_variables(dataset, variables)
 
 
 def _chunk_variable(name: Hashable, variable: xr.Variable, token: str) -> xr.Variable:

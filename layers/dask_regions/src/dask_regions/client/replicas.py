@@ -9,7 +9,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from dask_regions.client.sources import Source
-from dask_regions.data.array import lazy_array
+from dask_regions.data.array import lazy_array, replace_variables
 
 __all__ = ["difference", "unite"]
 
@@ -23,11 +23,11 @@ def unite(copies: Sequence[tuple[Source, xr.Dataset]]) -> xr.Dataset:
         Where each copy is, and what :func:`dask_regions.data.array.mark` made of it. The first is
         preferred; those that differ from it are left out, with a warning.
     """
-    (source, dataset), *others = copies
-    for other_source, other in others:
-        what = difference(dataset, other)
+    (source, united), *replicas = copies
+    for other_source, replica in replicas:
+        what = difference(united, replica)
         if what is None:
-            dataset = _with_replica(dataset, other)
+            united = _with_replica(united, replica)
         else:
             warnings.warn(
                 f"{other_source.path} in {other_source.region} is no replica of {source.path} in "
@@ -35,10 +35,10 @@ def unite(copies: Sequence[tuple[Source, xr.Dataset]]) -> xr.Dataset:
                 "dask-regions sync",
                 stacklevel=4,
             )
-    return dataset
+    return united
 
 
-def difference(one: xr.Dataset, other: xr.Dataset) -> str | None:
+def difference(first: xr.Dataset, other: xr.Dataset) -> str | None:
     """Say in which way two marked datasets differ, as far as their metadata and coordinates tell.
 
     Returns
@@ -47,35 +47,33 @@ def difference(one: xr.Dataset, other: xr.Dataset) -> str | None:
         None where they agree in variables, dimensions, sizes, types, values of small coordinates, and
         in what the files' metadata or sizes say.
     """
-    if set(one.variables) != set(other.variables):
-        names = sorted(map(str, set(one.variables) ^ set(other.variables)))
+    if set(first.variables) != set(other.variables):
+        names = sorted(map(str, set(first.variables) ^ set(other.variables)))
         return f"only one of them has {', '.join(names)}"
-    for name in one.variables:
-        what = _different_variable(name, one.variables[name], other.variables[name])
+    for name in first.variables:
+        what = _different_variable(name, first.variables[name], other.variables[name])
         if what is not None:
             return what
     return None
 
 
-def _different_variable(name: Hashable, one: xr.Variable, other: xr.Variable) -> str | None:
-    if (one.dims, one.shape) != (other.dims, other.shape):
-        return f"{name} is {dict(other.sizes)} there and {dict(one.sizes)} here"
-    if one.dtype != other.dtype:
-        return f"{name} is {other.dtype} there and {one.dtype} here"
-    mine, theirs = lazy_array(one), lazy_array(other)
+def _different_variable(name: Hashable, first: xr.Variable, other: xr.Variable) -> str | None:
+    if (first.dims, first.shape) != (other.dims, other.shape):
+        return f"{name} is {dict(other.sizes)} there and {dict(first.sizes)} here"
+    if first.dtype != other.dtype:
+        return f"{name} is {other.dtype} there and {first.dtype} here"
+    mine, theirs = lazy_array(first), lazy_array(other)
     if mine is None and theirs is None:
-        same: bool = one.equals(other)  # type: ignore[no-untyped-call]
+        same: bool = first.equals(other)  # type: ignore[no-untyped-call]
         return None if same else f"{name} has other values"
     return None if mine and theirs and mine.content == theirs.content else "their files differ"
 
 
-def _with_replica(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
+def _with_replica(first: xr.Dataset, replica: xr.Dataset) -> xr.Dataset:
     variables = {}
-    for name, variable in one.variables.items():
-        mine, theirs = lazy_array(variable), lazy_array(other.variables[name])
+    for name, variable in first.variables.items():
+        mine, theirs = lazy_array(variable), lazy_array(replica.variables[name])
         if mine is not None and theirs is not None:
             lazy = indexing.LazilyIndexedArray(mine.with_replica(theirs))
             variables[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding)
-    coordinates = {name: variable for name, variable in variables.items() if name in one.coords}
-    values = {name: variable for name, variable in variables.items() if name not in one.coords}
-    return one.assign(values).assign_coords(coordinates)
+    return replace_variables(first, variables)

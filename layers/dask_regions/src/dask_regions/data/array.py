@@ -1,8 +1,9 @@
-"""The mark on an array that says in which Region its data are, and the guard that enforces it."""
+"""Arrays of a dataset that carry the Region of their data, and are read nowhere else."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from copy import copy
 from functools import partial
 from typing import Any
@@ -14,48 +15,12 @@ from dask.tokenize import normalize_token
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from dask_regions.errors import WrongRegionError
-from dask_regions.settings import Settings
+from dask_regions.data.guard import check_region, process_region
 
-__all__ = [
-    "RegionArray",
-    "check_region",
-    "enter_region",
-    "lazy_array",
-    "lazy_token",
-    "mark",
-    "process_region",
-]
+__all__ = ["COORDINATE_LIMIT_BYTES", "RegionArray", "lazy_array", "lazy_token", "mark", "replace_variables"]
 
-#: Coordinates up to this size (bytes) travel with the dataset; larger ones stay lazy.
-SMALL_COORDINATE = 1_000_000
-
-_entered: str | None = None
-
-
-def enter_region(region: str | None) -> None:
-    """Declare the Region of this process; its worker's preload does so. None takes it back."""
-    global _entered
-    _entered = region
-
-
-def process_region() -> str | None:
-    """Return the Region that this process was declared to be in, or None outside a pool's worker."""
-    return _entered
-
-
-def check_region(region: str, what: str, verb: str = "read") -> None:
-    """Refuse to read (or what ``verb`` says) data of another Region than this process is in.
-
-    Raises
-    ------
-    WrongRegionError
-        In another Region, and in any process that is no worker of a pool: a notebook sees no file
-        system, even where it runs in the same Region.
-    """
-    if _entered != region:
-        here = _entered or f"{Settings.from_environment().aws_region or 'unknown'} (not a pool's worker)"
-        raise WrongRegionError(region, here, what, verb)
+#: Coordinates up to this size travel with the dataset; larger ones stay lazy.
+COORDINATE_LIMIT_BYTES = 1_000_000
 
 
 class RegionArray(BackendArray):
@@ -148,7 +113,7 @@ def mark(dataset: xr.Dataset, *, region: str, path: str, token: str, content: st
     for name, variable in dataset.variables.items():
         if name in dataset.xindexes:
             continue
-        if name in dataset.coords and variable.nbytes <= SMALL_COORDINATE:
+        if name in dataset.coords and variable.nbytes <= COORDINATE_LIMIT_BYTES:
             variables[name] = variable.load()
             continue
         # The only way to a variable's lazy array: `Variable.data` would read it.
@@ -157,11 +122,16 @@ def mark(dataset: xr.Dataset, *, region: str, path: str, token: str, content: st
         )
         lazy = indexing.LazilyIndexedArray(array)
         variables[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding)
-    coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
-    values = {name: variable for name, variable in variables.items() if name not in dataset.coords}
-    marked = dataset.assign(values).assign_coords(coordinates)
+    marked = replace_variables(dataset, variables)
     marked.set_close(None)
     return marked
+
+
+def replace_variables(dataset: xr.Dataset, variables: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
+    """Return a dataset with other variables of the same names; what is a coordinate stays one."""
+    coordinates = {name: variable for name, variable in variables.items() if name in dataset.coords}
+    values = {name: variable for name, variable in variables.items() if name not in dataset.coords}
+    return dataset.assign(values).assign_coords(coordinates)
 
 
 def lazy_token(variable: xr.Variable) -> str | None:

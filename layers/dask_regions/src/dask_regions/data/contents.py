@@ -20,17 +20,17 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from dask_regions.data.array import check_region
+from dask_regions.data.guard import check_region
 from dask_regions.errors import NotFoundError
 
 __all__ = ["MISSING", "Cache", "Location", "Look", "TooLarge", "is_metadata", "look", "perform"]
 
 #: Names of the documents that describe a node, of both formats of Zarr.
 _METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
-#: Bytes that a first look at a store may bring: its metadata and the coordinates of its dimensions.
-_LOOK_LIMIT = 16_000_000
-#: Seconds that a look is good for. Opening asks again and again; another process may write meanwhile.
-_FRESH = 10.0
+#: A first look at a store brings no more: its metadata and the coordinates of its dimensions.
+_LOOK_LIMIT_BYTES = 16_000_000
+#: A look is good for so long. Opening asks again and again; another process may write meanwhile.
+_CACHE_SECONDS = 10.0
 
 MISSING: Final = object()
 
@@ -210,7 +210,7 @@ class _Recorder(WrapperStore[Store]):
         super().__init__(store)
         self.objects: dict[str, bytes | None] = {}
         self.listings: dict[str, list[str]] = {}
-        self._room = _LOOK_LIMIT
+        self._room = _LOOK_LIMIT_BYTES
 
     @property
     def inner(self) -> Store:
@@ -249,7 +249,7 @@ class _Recorder(WrapperStore[Store]):
 
 
 class Cache:
-    """What looks at a store brought, for :data:`_FRESH` seconds, kept right when this process writes.
+    """What looks at a store brought, for :data:`_CACHE_SECONDS` seconds, kept right when this process writes.
 
     Parameters
     ----------
@@ -270,12 +270,12 @@ class Cache:
         self._listings: dict[str, list[str]] = {}
         self._absent: set[str] = set()
 
-    def add(self, node: str, found: Look) -> None:
+    def add(self, node: str, seen: Look) -> None:
         """Take over what a look at a node brought."""
         self._expire()
-        self._objects |= found.objects
-        self._listings |= found.listings
-        if found.listings.get(node) == []:
+        self._objects |= seen.objects
+        self._listings |= seen.listings
+        if seen.listings.get(node) == []:
             self._absent.add(_below(node))
         self._keep()
 
@@ -283,7 +283,7 @@ class Cache:
         """Return an object's bytes, None where it is known not to exist, or :data:`MISSING`."""
         self._expire()
         value = self._objects.get(key, MISSING)
-        # Of metadata alone, which this process writes: workers may have written chunks meanwhile.
+        # Metadata alone are known to be absent: this process writes them, and workers write chunks.
         if value is MISSING and is_metadata(key) and any(map(key.startswith, self._absent)):
             return None
         return value
@@ -321,7 +321,7 @@ class Cache:
 
     def _keep(self) -> None:
         self._written = self._writes[self._store]
-        self._until = self._clock() + _FRESH
+        self._until = self._clock() + _CACHE_SECONDS
 
     def _expire(self) -> None:
         if self._clock() >= self._until or self._written != self._writes[self._store]:

@@ -25,9 +25,9 @@ __all__ = ["forward"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Seconds until a client whose event loop does not take up work is reported: it stands still in the
-#: very call that waits for it.
-_STANDSTILL = 30.0
+#: A client whose event loop does not take up work for so long is reported: it stands still in the very
+#: call that waits for it.
+_STANDSTILL_SECONDS = 30.0
 #: Somebody waits at a prompt for these; they take milliseconds.
 _PRIORITY = 100
 
@@ -57,7 +57,7 @@ async def forward(region: str, what: str, function: Callable[P, T], *args: P.arg
         _submit(client, started, region, function, args, kwargs), _event_loop(client)
     )
     try:
-        await asyncio.wait_for(asyncio.wrap_future(started), _STANDSTILL)
+        await asyncio.wait_for(asyncio.wrap_future(started), _STANDSTILL_SECONDS)
     except TimeoutError as error:
         running.cancel()
         raise UnavailableError(

@@ -8,12 +8,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from dask_regions.data.array import SMALL_COORDINATE, check_region, process_region
+from dask_regions.data.array import COORDINATE_LIMIT_BYTES
 from dask_regions.data.contents import (
     MISSING,
     Cache,
@@ -25,8 +25,10 @@ from dask_regions.data.contents import (
     perform,
 )
 from dask_regions.data.forward import forward
-from dask_regions.errors import WrongRegionError
-from dask_regions.settings import Settings
+from dask_regions.data.guard import check_region, process_region, refusal
+
+if TYPE_CHECKING:
+    from dask_regions.errors import WrongRegionError
 
 __all__ = ["RegionStore"]
 
@@ -264,16 +266,16 @@ class RegionStore(Store):
 
     async def _look(self, node: str) -> None:
         region, what = self._location.region, str(self._location)
-        found: Look = await forward(region, what, look, self._location, node, self._read_only)
-        self._cache.add(node, found)
-        self._version.looked(node, found.version)
+        seen: Look = await forward(region, what, look, self._location, node, self._read_only)
+        self._cache.add(node, seen)
+        self._version.looked(node, seen.version)
 
     async def _bring(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
         array = _CHUNK.sub("", f"/{key}")
         brought = self._brought[array]
         # One after the other: together they could bring more than the limit.
         async with self._turns.setdefault((id(asyncio.get_running_loop()), array), asyncio.Lock()):
-            limit = SMALL_COORDINATE - sum(size for other, size in brought.items() if other != key)
+            limit = COORDINATE_LIMIT_BYTES - sum(size for other, size in brought.items() if other != key)
             value = await self._forward("get", key, byte_range, limit=limit)
             if isinstance(value, TooLarge):
                 raise self._refusal(key, "read")
@@ -287,7 +289,7 @@ class RegionStore(Store):
         if inner is not None:
             await getattr(inner, operation)(key, value)
             return
-        if len(value) > SMALL_COORDINATE:
+        if len(value) > COORDINATE_LIMIT_BYTES:
             raise self._refusal(key, "written")
         data = value.to_bytes()
         if is_metadata(key) and self._cache.get(key) == data:
@@ -320,7 +322,4 @@ class RegionStore(Store):
         )
 
     def _refusal(self, key: str, verb: str) -> WrongRegionError:
-        here = f"{Settings.from_environment().aws_region or 'unknown'} (not a pool's worker)"
-        return WrongRegionError(
-            self._location.region, here, f"{self._location}, {key} (of more than 1 MB)", verb
-        )
+        return refusal(self._location.region, f"{self._location}, {key} (of more than 1 MB)", verb)

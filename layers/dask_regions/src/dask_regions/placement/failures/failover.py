@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from dask._task_spec import DataNode
 
+from dask_regions.data.marker import Marker
 from dask_regions.names import REGION_ANNOTATION, region_of_resource
-from dask_regions.placement.planning.payload import Marker, Memo, find_markers
+from dask_regions.placement.planning.payload import Memo, find_markers
 from dask_regions.placement.planning.situation import region_of_task, region_of_worker
 
 if TYPE_CHECKING:

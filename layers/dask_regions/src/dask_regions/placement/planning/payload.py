@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
-from typing import Any, NamedTuple
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
 
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 
-__all__ = ["Marker", "Memo", "find_markers", "holds_nothing"]
+from dask_regions.data.marker import ABSENT, Marker, read_marker, stored_attribute, stored_nbytes
 
-
-class Marker(NamedTuple):
-    """A marked array or store: the Regions that hold its data, and its size in bytes (0: unknown)."""
-
-    regions: tuple[str, ...]
-    nbytes: int
+__all__ = ["Memo", "find_markers", "holds_nothing"]
 
 
 #: What was found in an object, by its id. Valid while the graph's objects are alive.
@@ -38,7 +32,6 @@ _WRAPPED = (
 )
 # A list of numbers in a task can have millions of entries.
 _MAXIMUM_ENTRIES = 10_000
-_MISSING = object()
 _NONE: frozenset[Marker] = frozenset()
 # Types of most of what tasks hold, with nothing below it: one look instead of a row of isinstance, a third
 # of the whole placement of a graph.
@@ -80,7 +73,7 @@ def holds_nothing(task: Task, memo: Memo) -> bool:
 
 
 def _walk(stack: list[Any], memo: Memo) -> frozenset[Marker]:
-    found = _NONE
+    markers = _NONE
     while stack:
         item = stack.pop()
         if type(item) in _LEAVES:
@@ -95,8 +88,8 @@ def _walk(stack: list[Any], memo: Memo) -> frozenset[Marker]:
             if id(item) not in memo:
                 memo[id(item)] = _NONE  # ends a walk in circles
                 memo[id(item)] = _of_dict(item, memo) if isinstance(item, dict) else _of_object(item)
-            found |= memo[id(item)]
-    return found
+            markers |= memo[id(item)]
+    return markers
 
 
 def _of_dict(item: dict[Any, Any], memo: Memo) -> frozenset[Marker]:
@@ -109,7 +102,7 @@ def _entries(container: Any) -> Iterable[Any]:
 
 
 def _of_object(item: object) -> frozenset[Marker]:
-    found = set()
+    markers: set[Marker] = set()
     seen: set[int] = set()
     stack: list[tuple[object, int]] = [(item, 0)]
     while stack:
@@ -117,13 +110,13 @@ def _of_object(item: object) -> frozenset[Marker]:
         if id(item) in seen:
             continue
         seen.add(id(item))
-        nbytes = _nbytes(item) or nbytes
-        regions = _stored(item, "__dask_region__")
-        if isinstance(regions, (str, tuple)):
-            found.add(Marker((regions,) if isinstance(regions, str) else regions, nbytes))
+        nbytes = stored_nbytes(item) or nbytes
+        marker = read_marker(item, nbytes)
+        if marker is not None:
+            markers.add(marker)
             continue
         stack.extend((value, nbytes) for value in _inside(item))
-    return frozenset(found)
+    return frozenset(markers)
 
 
 def _inside(item: object) -> list[Any]:
@@ -133,29 +126,4 @@ def _inside(item: object) -> list[Any]:
         return [item.func, *item.args, *item.keywords.values()]
     if isinstance(item, MethodType):
         return [item.__self__]
-    return [value for name in _WRAPPED if (value := _stored(item, name)) is not _MISSING]
-
-
-def _nbytes(item: object) -> int:
-    nbytes = _stored(item, "nbytes")
-    if isinstance(nbytes, int):
-        return nbytes
-    shape, dtype = _stored(item, "shape"), _stored(item, "dtype")
-    if isinstance(shape, tuple) and hasattr(dtype, "itemsize"):
-        return math.prod(shape) * int(dtype.itemsize)
-    return 0
-
-
-def _stored(item: object, name: str) -> Any:
-    """Return an attribute that an object stores, in its ``__dict__`` or a slot, and no other."""
-    try:
-        stored = object.__getattribute__(item, "__dict__")
-    except AttributeError:
-        stored = {}
-    if name in stored:
-        return stored[name]
-    for base in type(item).__mro__:
-        slot = base.__dict__.get(name)
-        if isinstance(slot, MemberDescriptorType):
-            return getattr(item, name, _MISSING)
-    return _MISSING
+    return [value for name in _WRAPPED if (value := stored_attribute(item, name)) is not ABSENT]

@@ -10,8 +10,9 @@ from functools import cached_property
 from dask._task_spec import Alias, DataNode, GraphNode, Task
 from dask.typing import Key
 
+from dask_regions.data.marker import Marker
 from dask_regions.placement.planning.fused import unfuse
-from dask_regions.placement.planning.payload import Marker, Memo, find_markers, holds_nothing
+from dask_regions.placement.planning.payload import Memo, find_markers, holds_nothing
 
 __all__ = ["Reads", "find_reads", "take_apart"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dask.config
 
-from dask_regions.data.array import enter_region
+from dask_regions.data.guard import enter_region
 from dask_regions.placement import TASK_BASED
 from dask_regions.placement.failures import links
 from dask_regions.placement.hooks import timeouts, wire
