@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from moto.awslambda_simple.models import LambdaSimpleBackend
@@ -18,7 +20,10 @@ from moto.fsx.responses import FSxResponse
 from moto.stepfunctions.parser.asl.utils import boto_client
 
 from dask_regions_local.emulator import moto_patches
+from dask_regions_local.settings import ROOT
 
+README = ROOT / "local" / "README.md"
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ACCOUNT, REGION = "123456789012", "eu-west-2"
 EVENT: Any = {
     "version": "0",
@@ -129,6 +134,23 @@ def test_state_machines_still_call_lambda_at_the_port_of_the_environment(
         "adapt aws.serve: where do ASL tasks find Lambda?"
     )
     assert "execute_state_machine" in default_user_config["stepfunctions"], "adapt aws.serve"
+
+
+def test_readme_lists_the_patches_that_are_applied() -> None:
+    section = README.read_text(encoding="utf-8").split("## The patches of moto")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
+    patched = [f"{each.owner.__name__}.{each.name}" for each in moto_patches.PATCHES]
+    assert listed == patched
+    assert f"replaces {NUMBERS[len(patched)]} methods" in section
+
+
+def test_every_patch_is_applied_and_undone() -> None:
+    hooks: Any = Mock()
+    before = [getattr(each.owner, each.name, None) for each in moto_patches.PATCHES]
+    with moto_patches.applied(hooks):
+        applied = [getattr(each.owner, each.name) for each in moto_patches.PATCHES]
+    assert all(new is not old for new, old in zip(applied, before, strict=True))
+    assert [getattr(each.owner, each.name, None) for each in moto_patches.PATCHES] == before
 
 
 def test_patches_are_undone() -> None:

@@ -21,6 +21,7 @@ NO_CIRCLES = "No circles inside packages"
 PLANNING = "Planning is pure, and hooks alone touch Dask"
 WITHOUT_CLUSTER = "A plan is made without a cluster"
 DATA = "Marker and guard lie below arrays and stores"
+DEMO = "The demonstration uses the emulator, never the other way round"
 LIGHT = "What Lambda runs does not import dask"
 
 
@@ -71,6 +72,7 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.catalog.queryables", "dask_regions.catalog.asking.query", NO_CIRCLES),
         ("dask_regions.sync.steps", "dask_regions.sync.harvesting", NO_CIRCLES),
         ("dask_regions_local.emulator.aws", "dask_regions_local.emulator.system", NO_CIRCLES),
+        ("dask_regions_local.emulator.storage", "dask_regions_local.demo.data", DEMO),
         ("dask_regions.placement.planning.plan", "dask_regions.placement.hooks.wire", PLANNING),
         ("dask_regions.placement.hooks.timeouts", "dask_regions.placement.failures.watch", PLANNING),
         ("dask_regions.placement.planning.plan", "distributed", WITHOUT_CLUSTER),

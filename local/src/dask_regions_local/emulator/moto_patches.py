@@ -1,4 +1,4 @@
-"""What moto 5.2.5 lacks and local mode needs; each patch has a test in ``tests/contract``.
+"""What moto 5.2.5 lacks and local mode needs, in one table; ``tests/contract`` has a test of each patch.
 
 Everything is undone when the context is left.
 """
@@ -19,7 +19,7 @@ from moto.events.models import Rule
 from moto.events.utils import EventTemplateParser
 from moto.fsx.responses import FSxResponse
 
-__all__ = ["Hooks", "applied"]
+__all__ = ["PATCHES", "Hooks", "Patch", "applied"]
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,29 @@ class Hooks:
     protect: Callable[[dict[str, Any]], list[str]]
 
 
+@dataclass(frozen=True)
+class Patch:
+    """A method of moto that is replaced, or added where moto has none.
+
+    Attributes
+    ----------
+    owner, name
+        Class of moto, and its method.
+    replacement
+        Makes the method that calls the hooks; takes the hooks.
+    """
+
+    owner: type[Any]
+    name: str
+    replacement: Callable[[Hooks], Callable[..., Any]]
+
+
 @contextlib.contextmanager
 def applied(hooks: Hooks) -> Iterator[None]:
     """Patch moto for a while."""
     with contextlib.ExitStack() as stack:
-        for target, name, replacement in (
-            (LambdaSimpleBackend, "invoke", _invoke(hooks)),
-            (Rule, "send_to_targets", _send_to_targets(hooks, Rule.send_to_targets)),
-            (FSxResponse, "create_data_repository_task", _fsx(hooks.create_task)),
-            (FSxResponse, "describe_data_repository_tasks", _fsx(hooks.describe_tasks)),
-            (EC2ContainerServiceResponse, "list_tasks", _list_tasks(hooks)),
-            (EC2ContainerServiceResponse, "update_task_protection", _update_task_protection(hooks)),
-        ):
-            stack.enter_context(patch.object(target, name, replacement, create=True))
+        for each in PATCHES:
+            stack.enter_context(patch.object(each.owner, each.name, each.replacement(hooks), create=True))
         yield
 
 
@@ -79,8 +89,9 @@ def _invoke(hooks: Hooks) -> Callable[..., bytes]:
     return invoke
 
 
-def _send_to_targets(hooks: Hooks, original: Callable[..., None]) -> Callable[..., None]:
+def _send_to_targets(hooks: Hooks) -> Callable[..., None]:
     """EventBridge has neither Lambda nor Step Functions among its targets; moto raises for them."""
+    original = Rule.send_to_targets
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         if not self.event_pattern.matches_event(original_event):
@@ -143,3 +154,14 @@ def _update_task_protection(hooks: Hooks) -> Callable[..., ActionResult]:
         )
 
     return update_task_protection
+
+
+#: Every patch of moto, in the order in which they are applied.
+PATCHES = (
+    Patch(LambdaSimpleBackend, "invoke", _invoke),
+    Patch(Rule, "send_to_targets", _send_to_targets),
+    Patch(FSxResponse, "create_data_repository_task", lambda hooks: _fsx(hooks.create_task)),
+    Patch(FSxResponse, "describe_data_repository_tasks", lambda hooks: _fsx(hooks.describe_tasks)),
+    Patch(EC2ContainerServiceResponse, "list_tasks", _list_tasks),
+    Patch(EC2ContainerServiceResponse, "update_task_protection", _update_task_protection),
+)
