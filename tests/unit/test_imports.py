@@ -17,6 +17,7 @@ from importlinter.domain.contract import registry
 
 ROOT = Path(__file__).parents[2]
 ONE_WAY = "Imports run one way"
+APART = "Tests and benchmarks share testing, and do not import each other"
 NO_CIRCLES = "No circles inside packages"
 PLANNING = "Planning is pure, and hooks alone touch Dask"
 WITHOUT_CLUSTER = "A plan is made without a cluster"
@@ -69,6 +70,10 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.data.array", "dask_regions.placement.planning.plan", ONE_WAY),
         ("dask_regions.placement.planning.plan", "dask_regions.client.prices", ONE_WAY),
         ("dask_regions.jobs", "dask_regions.client.compute", ONE_WAY),
+        ("tests.unit.sync.test_shards", "benchmarks.wan.report", APART),
+        ("benchmarks.wan.report", "tests.unit.sync.test_shards", APART),
+        ("testing.workloads", "benchmarks.wan.report", APART),
+        ("dask_regions.harvest.base", "testing.sync.memory_bucket", APART),
         ("dask_regions.catalog.queryables", "dask_regions.catalog.asking.query", NO_CIRCLES),
         ("dask_regions.sync.steps", "dask_regions.sync.harvesting", NO_CIRCLES),
         ("dask_regions_local.emulator.aws", "dask_regions_local.emulator.system", NO_CIRCLES),
