@@ -11,6 +11,7 @@ import boto3
 
 from dask_regions import names
 from dask_regions_local.emulator.system import LocalSystem
+from testing.waiting import wait_until
 
 
 def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]) -> dict[str, Any]:
@@ -19,11 +20,12 @@ def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]
     started = client.start_execution(
         stateMachineArn=system.state_machines[name], name=f"test-{time.time_ns()}", input=json.dumps(payload)
     )
-    while True:
+
+    def ended() -> dict[str, Any]:
         execution = client.describe_execution(executionArn=started["executionArn"])
-        if execution["status"] != "RUNNING":
-            return dict(execution)
-        time.sleep(0.2)
+        return dict(execution) if execution["status"] != "RUNNING" else {}
+
+    return wait_until(ended, f"the end of {name}")
 
 
 def desired(system: LocalSystem, region: str) -> int:
@@ -33,14 +35,6 @@ def desired(system: LocalSystem, region: str) -> int:
         cluster=names.cluster_name("dask-regions"), services=[names.service_name("dask-regions")]
     )["services"]
     return int(service["desiredCount"])
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    """Wait for what must come; the bound only ends a test that would never end."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: did not happen in {seconds:.0f} s"
-        time.sleep(0.5)
 
 
 def _by_value() -> Callable[[Any], Any]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testing.waiting import wait_until
+
 __all__ = ["MISSING", "REQUIRED", "NoOpenSearchError", "running"]
 
 #: Address of a server to use, e.g. http://127.0.0.1:9200; one is started where it is not set.
@@ -24,7 +26,7 @@ MISSING = "no OpenSearch"
 _ROOT = Path(__file__).parents[1]
 _LIBRARIES = _ROOT / ".cache" / "opensearch"
 _SERVER = _ROOT / "tools" / "opensearch" / "Server.java"
-_START_SECONDS, _STOP_SECONDS = 120, 30
+_STOP_SECONDS = 30
 
 
 class NoOpenSearchError(Exception):
@@ -86,12 +88,13 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
                 ready.set()
 
     threading.Thread(target=read, daemon=True).start()
-    for _ in range(_START_SECONDS):
-        if ready.wait(1):
-            return
-        if process.poll() is not None:
-            break
-    raise RuntimeError(f"OpenSearch did not start: {log.read_text(errors='replace')[-3000:]}")
+
+    def told() -> str:
+        return f"OpenSearch's start: {log.read_text(errors='replace')[-3000:]}"
+
+    wait_until(lambda: ready.is_set() or process.poll() is not None, told)
+    if not ready.is_set():
+        raise RuntimeError(told())
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

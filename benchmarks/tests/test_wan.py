@@ -16,6 +16,8 @@ import pytest
 from benchmarks.wan.document import update
 from benchmarks.wan.network import ROOT, Link, check_machine
 from benchmarks.wan.report import Run, bars, cells, table
+from testing import processes
+from testing.waiting import WAIT_SECONDS
 from testing.workloads import FULL
 
 _ROUTER = """
@@ -40,7 +42,7 @@ class Carried:
         self.east, east = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for inner in (west, east):
             inner.setblocking(False)
-        self.process = subprocess.Popen(
+        self.process = processes.start(
             [sys.executable, "-c", _ROUTER, str(west.fileno()), str(east.fileno()), str(rtt), str(rate)],
             pass_fds=[west.fileno(), east.fileno()],
             stdin=subprocess.PIPE,
@@ -49,7 +51,7 @@ class Carried:
         )
         west.close()
         east.close()
-        self.east.settimeout(60)
+        self.east.settimeout(WAIT_SECONDS)
 
     def sent(self) -> list[list[str | int]]:
         assert self.process.stdin is not None
@@ -63,7 +65,7 @@ class Carried:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        assert self.process.wait(20) == 0, "the router outlives its standard input"
+        assert self.process.wait(WAIT_SECONDS) == 0, "the router outlives its standard input"
         self.process.stdout.close()
         self.west.close()
         self.east.close()

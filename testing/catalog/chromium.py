@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,12 +15,13 @@ from urllib.request import urlopen
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from testing import processes
+from testing.waiting import until, wait_until
+
 __all__ = ["CHROMIUM", "Browser"]
 
 #: The program, or None where there is none.
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_START_SECONDS = 60
-_WAIT_SECONDS = 60
 
 
 class Browser:
@@ -35,7 +34,7 @@ class Browser:
         assert CHROMIUM is not None
         self._directory = tempfile.TemporaryDirectory(prefix="dask-regions-browser-")
         profile = Path(self._directory.name)
-        self._process = subprocess.Popen(
+        self._process = processes.start(
             [
                 CHROMIUM,
                 "--headless=new",
@@ -108,16 +107,13 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """Return the value of an expression as soon as it is true, where it becomes so in a minute."""
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while not (value := self.evaluate(f"document.body && ({expression})")):
-            if time.monotonic() > deadline:
-                shown = self.evaluate("document.body ? document.body.innerText : ''")
-                raise TimeoutError(
-                    f"{expression} never was true; errors: {self.errors}; page: {shown[:3000]}"
-                )
-            time.sleep(0.1)
-        return value
+        """Return the value of an expression as soon as it is true."""
+
+        def page() -> str:
+            shown = self.evaluate("document.body ? document.body.innerText : ''")
+            return f"{expression}; errors: {self.errors}; page: {shown[:3000]}"
+
+        return wait_until(lambda: self.evaluate(f"document.body && ({expression})"), page)
 
     def wait_for_text(self, text: str) -> None:
         """Wait until the page shows a text."""
@@ -127,7 +123,7 @@ class Browser:
         return self._loop.run_until_complete(coroutine)
 
     async def _connect(self, port_file: Path) -> WebSocketClientConnection:
-        port = await _until(lambda: port_file.exists() and port_file.read_text().split("\n")[0])
+        port = await until(lambda: port_file.exists() and port_file.read_text().split("\n")[0])
         with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:  # noqa: ASYNC210 - nothing else waits
             (tab,) = [one for one in json.load(answer) if one["type"] == "page"]
         return await websocket_connect(tab["webSocketDebuggerUrl"], max_message_size=1 << 26)
@@ -154,12 +150,3 @@ class Browser:
             self.errors.append(str(parameters["exceptionDetails"].get("exception", {}).get("description")))
         elif event["method"] == "Log.entryAdded" and parameters["entry"]["level"] == "error":
             self.errors.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
-
-
-async def _until(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + _START_SECONDS
-    while not (value := found()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("Chromium did not start")
-        await asyncio.sleep(0.05)
-    return value

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import numpy as np
 import xarray as xr
 
 import dask_regions
+from testing import processes
+from testing.waiting import wait_until
 
 __all__ = ["CLIENT", "EAST", "RECORDER", "SOUTH", "WEST", "Cluster", "Data", "item"]
 
@@ -57,7 +58,7 @@ class Cluster:
         environment.pop("DATASETS_FILE", None)
         module, *rest = arguments
         with (self.directory / "log").open("ab") as log:
-            process = subprocess.Popen(
+            process = processes.start(
                 [sys.executable, "-m", f"distributed.cli.{module}", *rest],
                 env=environment,
                 cwd=self.directory,
@@ -68,13 +69,12 @@ class Cluster:
         return process
 
     def _address(self) -> str:
-        deadline = time.monotonic() + 300
-        # The file is made empty, and written then.
-        while not (self.file.exists() and (content := self.file.read_text())):
+        def content() -> str:
             assert self.processes[0].poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
-        return str(json.loads(content)["address"])
+            # The file is made empty, and written then.
+            return self.file.read_text() if self.file.exists() else ""
+
+        return str(json.loads(wait_until(content, self.log))["address"])
 
     def close(self) -> None:
         self.client.close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from distributed import Client, Event, Scheduler, Worker
 
-__all__ = ["start_client", "start_scheduler", "start_workers", "until"]
+__all__ = ["start_client", "start_scheduler", "start_workers"]
 
 
 @asynccontextmanager
@@ -43,10 +42,3 @@ async def start_client(scheduler: Scheduler, *gates: str) -> AsyncIterator[Clien
         # A task that still waits for its event would keep its worker's thread.
         for gate in gates:
             await Event(gate, client=client).set()
-
-
-async def until(ready: Callable[[], Any]) -> None:
-    """Let the scheduler work until something is so."""
-    async with asyncio.timeout(60):
-        while not ready():  # noqa: ASYNC110  the scheduler announces none of it
-            await asyncio.sleep(0.005)

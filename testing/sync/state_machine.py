@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,6 +25,7 @@ from moto.fsx.responses import FSxResponse
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.names import file_system_parameter
+from testing.waiting import wait_until
 
 __all__ = [
     "CLIENT", "EAST", "FUNCTIONS", "STAGING", "STORE", "WEST", "System", "decades", "definition",
@@ -117,12 +117,12 @@ class System:
 
     def end(self, arn: str) -> dict[str, Any]:
         """Wait for the end of an execution."""
-        for _ in range(600):
+
+        def ended() -> dict[str, Any]:
             described = self._states.describe_execution(executionArn=arn)
-            if described["status"] != "RUNNING":
-                return dict(described)
-            time.sleep(0.1)
-        raise AssertionError("the execution did not end")
+            return dict(described) if described["status"] != "RUNNING" else {}
+
+        return wait_until(ended, "the end of the execution")
 
     def found(self, **query: Any) -> list[dict[str, Any]]:
         """Search the catalog."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from distributed.shuffle._core import ShuffleRun
 from dask_regions.client.plan import FINALIZE
 from dask_regions.placement.hooks.worker import meter
 from testing.signatures import parameters
+from testing.waiting import until
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -126,10 +126,8 @@ async def test_scattered_data_enter_the_log_of_their_receiver(
 async def test_entries_of_the_meter_have_the_shape_of_dasks(client: Client, workers: list[Worker]) -> None:
     scattered = await client.scatter(np.ones(1000), workers=[workers[0].address])
     await client.submit(lambda x: None, scattered, workers=[workers[1].address])
-    for _ in range(500):  # a transfer enters the sender's log when its receipt is confirmed
-        if workers[0].transfer_outgoing_log:
-            break
-        await asyncio.sleep(0.01)
+    # A transfer enters the sender's log when its receipt is confirmed.
+    await until(lambda: workers[0].transfer_outgoing_log, METER)
     [theirs] = workers[0].transfer_outgoing_log
     [ours] = workers[0].transfer_incoming_log
     assert ours.keys() == theirs.keys(), METER

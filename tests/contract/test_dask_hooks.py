@@ -22,6 +22,8 @@ from distributed.scheduler import NoValidWorkerError, NoWorkerError
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from testing.waiting import until
+
 pytestmark = pytest.mark.xdist_group("placement")
 
 REGION = "region-us-west-2"
@@ -132,10 +134,9 @@ async def test_transfer_logs_tell_who_and_how_much(
         await client.submit(lambda x: None, values, workers=[other.address])
         look = "look at client/transfers.py"
         # A transfer enters the log when its receipt is confirmed.
-        for _ in range(500):
-            if len(worker.transfer_outgoing_log) == 2 and not worker.transfer_outgoing_count:
-                break
-            await asyncio.sleep(0.01)
+        await until(
+            lambda: len(worker.transfer_outgoing_log) == 2 and not worker.transfer_outgoing_count, look
+        )
         sent = list(worker.transfer_outgoing_log)
         assert [entry["who"] for entry in sent] == [None, other.address], f"{look}: None is a gather"
         assert all(800_000 <= entry["compressed"] < 802_000 for entry in sent), look

@@ -6,7 +6,7 @@ A failure here after an upgrade says which module to look at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import dask
@@ -19,6 +19,7 @@ from dask_regions.errors import EmptyPoolError, UnavailableError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement.failures import links, watch
 from dask_regions.placement.hooks import timeouts
+from testing.waiting import until
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -47,14 +48,6 @@ async def client(scheduler: Scheduler, workers: tuple[Worker, Worker]) -> AsyncI
 
 def move(task: Any, region: str) -> None:
     task.resource_restrictions = {f"region-{region}": 0}
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    """Return what a condition says as soon as it says anything."""
-    async with asyncio.timeout(60):
-        while not (found := condition()):  # noqa: ASYNC110  nobody announces it
-            await asyncio.sleep(0.01)
-    return found
 
 
 async def told(scheduler: Scheduler, state: str) -> str:

@@ -28,6 +28,7 @@ from distributed.utils import offload
 from dask_regions.placement.planning.layers import graphs_of
 from dask_regions.placement.planning.regroup import _COMBINE, _entries
 from dask_regions.placement.planning.sizes import _FINALIZE, _intermediates, layer_blocks
+from testing.waiting import WAIT_SECONDS
 
 pytestmark = pytest.mark.xdist_group("placement")
 
@@ -69,7 +70,7 @@ async def test_graphs_arrive_by_a_stream_handler_with_the_keys_that_are_wanted(s
     scheduler.stream_handlers["update-graph"] = recorded
     async with Client(scheduler.address, asynchronous=True) as client:
         future = client.submit(int)
-        await asyncio.wait_for(arrived.wait(), 60)
+        await asyncio.wait_for(arrived.wait(), WAIT_SECONDS)
         assert [call["keys"] for call in calls] == [{future.key}], look
 
 

@@ -20,7 +20,8 @@ import dask_regions
 from dask_regions import names
 from dask_regions.placement.hooks.scheduler.plugin import records
 from dask_regions_local.emulator.system import LocalSystem
-from testing.local_system import slow, wait_until
+from testing.local_system import slow
+from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 
@@ -119,9 +120,9 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
     future = client.compute(sum(array.mean("time") for array in slowed))
     regions = region_of_each_worker(client)
     victim = next(address for address in regions if regions[address] == "us-west-2")
-    wait_until(lambda: bool(client.processing()[victim]), "the worker is at work", 30)
+    wait_until(lambda: bool(client.processing()[victim]), "the worker is at work")
     os.kill(client.run(os.getpid, workers=[victim])[victim], signal.SIGKILL)
-    got = future.result(timeout=120)
+    got = future.result(timeout=WAIT_SECONDS)
     assert victim not in client.scheduler_info(n_workers=-1)["workers"]
     want = sum(plain(name).mean("time") for name in SCENARIOS)
     np.testing.assert_allclose(got, want, rtol=1e-6)

@@ -8,7 +8,8 @@ import pytest
 import dask_regions
 from dask_regions import names
 from dask_regions_local.emulator.system import LocalSystem
-from testing.local_system import desired, slow, wait_until
+from testing.local_system import desired, slow
+from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local")]
 
@@ -42,10 +43,10 @@ def test_the_user_is_told_which_pool_is_empty_and_the_job_goes_on_when_it_is_sca
         try:
             wait_until(lambda: len(client.scheduler_info()["workers"]) == 1, "the pool is stopped")
             future = client.submit(slow, 7, resources={names.region_resource("us-east-1"): 0}, pure=False)
-            wait_until(lambda: bool(messages), "the user is told", 30)
+            wait_until(lambda: bool(messages), "the user is told")
             assert "us-east-1" in messages[0]
             assert "dask-regions scale us-east-1 1" in messages[0]
             assert not future.done()
         finally:
             ecs.update_service(cluster=cluster, service=service, desiredCount=1)
-        assert future.result(timeout=120) == 7
+        assert future.result(timeout=WAIT_SECONDS) == 7

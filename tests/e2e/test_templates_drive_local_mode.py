@@ -17,7 +17,8 @@ import pytest
 import dask_regions
 from dask_regions import names
 from dask_regions_local.emulator.system import LocalSystem
-from testing.local_system import desired, run_state_machine, slow, wait_until
+from testing.local_system import desired, run_state_machine, slow
+from testing.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("edited")]
 

@@ -15,6 +15,7 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import RegionOutcome
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.errors import RequestError
+from testing import processes
 from testing.catalog.generations import put, sync
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +46,7 @@ for number in range(GENERATIONS):
 
 def run(code: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return processes.start(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def check_two_pages(store: SqliteCatalog) -> None:

@@ -11,6 +11,7 @@ from distributed import Client, wait, worker_client
 
 import dask_regions
 from dask_regions.errors import BudgetError
+from testing.waiting import WAIT_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -103,7 +104,7 @@ def test_a_client_inside_a_task_is_noted(start_cluster: Any) -> None:
     alone = start_cluster(WEST)
     try:
         with dask_regions.transfers(alone.client) as moved:
-            assert alone.client.submit(gather).result(timeout=60) == 7
+            assert alone.client.submit(gather).result(timeout=WAIT_SECONDS) == 7
     finally:
         alone.close()
     look = "look at client.transfers._clients_inside: Dask names a worker's client otherwise"

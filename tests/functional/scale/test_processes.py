@@ -21,6 +21,8 @@ from distributed import Client, Future, wait
 
 from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.errors import ConfigurationError, UnavailableError
+from testing import processes
+from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -41,7 +43,7 @@ class Processes:
         }
         log = (self._directory / f"{len(self._started)}.log").open("wb")
         with log:
-            process = subprocess.Popen(
+            process = processes.start(
                 [sys.executable, "-m", f"dask_regions.placement.processes.{module}"],
                 env=inherited | {"AWS_EC2_METADATA_DISABLED": "true"} | environment,
                 cwd=self._directory,
@@ -135,16 +137,15 @@ class System:
         return SchedulerClient(self.url, lambda: TOKEN)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition; processes take seconds to start."""
-        deadline = time.monotonic() + 60
-        while True:
+        """Wait for a condition, also while nothing answers yet."""
+
+        def holds() -> bool:
             try:
-                if condition():
-                    return
+                return condition()
             except UnavailableError:
-                pass
-            assert time.monotonic() < deadline, self.processes.logs()
-            time.sleep(0.1)
+                return False
+
+        wait_until(holds, self.processes.logs)
 
     def until_connected(self, region: str, ecs_tasks: int) -> None:
         self.until(lambda: self.routes.demand(region).ecs_tasks == ecs_tasks)
@@ -225,7 +226,7 @@ def test_scale_in_moves_results_within_the_pool_and_loses_none(system: System) -
         assert by_name[f"{EAST}.3333-0"] not in holders, "results stay in their Region"
 
         workers["2222"].send_signal(signal.SIGTERM)
-        assert workers["2222"].wait(20) == 0
+        assert workers["2222"].wait(WAIT_SECONDS) == 0
         system.until(lambda: system.routes.demand(WEST).retiring == ())
         assert small.status == "finished"
         assert (small.result(), len(large.result())) == (42, 10**6)
@@ -286,7 +287,7 @@ def test_routes_want_the_token(system: System) -> None:
     assert urllib3.request("GET", f"{system.url}/health").status == 200, "Dask's own routes stay"
     system.until(lambda: "cannot be published" in system.processes.logs())
     scheduler.send_signal(signal.SIGINT)
-    assert scheduler.wait(20) == 0
+    assert scheduler.wait(WAIT_SECONDS) == 0
     lines = [line for line in system.processes.logs().splitlines() if "cannot be published" in line]
     assert len(lines) == 2, "a failure is logged once for each Region"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
+
+from testing.waiting import wait_until
 
 FILE = Path(__file__).parents[3] / "statemachines" / "scale_pool.asl.json"
 REGION = "eu-west-2"
@@ -66,11 +67,12 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     execution = client.start_execution(
         stateMachineArn=machine["stateMachineArn"], name="once", input=json.dumps(event)
     )["executionArn"]
-    deadline = time.monotonic() + 60
-    while (answer := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return dict(answer)
+
+    def ended() -> dict[str, Any]:
+        described = client.describe_execution(executionArn=execution)
+        return dict(described) if described["status"] != "RUNNING" else {}
+
+    return wait_until(ended, "the end of the execution")
 
 
 def decision(action: str, round_: int = 1, **fields: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from testing.sync.state_machine import (
     function_arn,
     running,
 )
+from testing.waiting import WAIT_SECONDS
 
 STEPS = list(FUNCTIONS)
 both_engines = pytest.mark.parametrize("system", ENGINES, indirect=True)
@@ -50,7 +51,7 @@ class Hold:
 
     def __call__(self, *_: Any) -> None:
         self.reached.set()
-        assert self.go_on.wait(60)
+        assert self.go_on.wait(WAIT_SECONDS)
         if self.fail:
             raise Died
 
@@ -170,7 +171,7 @@ def test_a_sync_that_is_killed_at_any_state_leaves_the_catalog_and_the_next_comp
             MISHAPS[state](system)
         system.use(json.dumps(held_before(json.loads(definition()), state)))
         arn = system.start()
-        assert hold.reached.wait(60), f"{state} is not entered; MISHAPS says what leads to it"
+        assert hold.reached.wait(WAIT_SECONDS), f"{state} is not entered; MISHAPS says what leads to it"
         system.stop(arn)
         hold.go_on.set()
         # Inside a Map, moto reports an execution that was stopped as FAILED.
@@ -225,7 +226,7 @@ def test_a_sync_that_is_stopped_at_any_step_leaves_the_catalog_and_the_next_comp
         hold = Hold()
         system.lambdas.before[step] = hold
         arn = system.start()
-        assert hold.reached.wait(60), step
+        assert hold.reached.wait(WAIT_SECONDS), step
         system.stop(arn)
         assert system.found() == before, step
         system.lambdas.before.clear()
@@ -243,7 +244,7 @@ def test_of_two_syncs_at_once_the_later_is_refused_by_the_name_of_the_other(syst
     hold = Hold()
     system.lambdas.before["ImportMetadata"] = hold
     first = system.start()
-    assert hold.reached.wait(60)
+    assert hold.reached.wait(WAIT_SECONDS)
     refused = system.sync()
     assert (refused["status"], refused["error"]) == ("FAILED", "SyncFailed")
     assert "SyncRunningError" in refused["cause"]

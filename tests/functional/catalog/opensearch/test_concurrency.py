@@ -15,6 +15,7 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.opensearch import OpenSearchCatalog
 from dask_regions.errors import UnavailableError
+from testing import processes
 
 WEST, EAST = "us-west-2", "us-east-1"
 DECLARED = {WEST: ["c"], EAST: ["c"]}
@@ -97,7 +98,7 @@ print(store.write("g2", region, "c", changes()), flush=True)
 
 def writer(url: str, region: str, count: int, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", WRITER, url, region, str(count), *more]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    return processes.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from dask_regions_local.emulator.moto_patches import Hooks, applied
 from dask_regions_local.emulator.pools import Pools, Task
 from dask_regions_local.emulator.storage import FileSystems, Storage, localise_datasets
 from dask_regions_local.emulator.system import deliver, invoke
+from testing.waiting import wait_until
 
 CLIENT, WORKER = "eu-west-2", "us-west-2"
 TEMPLATE = """
@@ -187,13 +187,6 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
             finally:
                 pools.close()
                 functions.close()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def run(parts: Parts, payload: object) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from dask_regions_local.emulator.storage import Storage
 from dask_regions_local.emulator.system import LocalSystem
 from dask_regions_local.emulator.templates import read_template
 from dask_regions_local.settings import ROOT
+from testing.waiting import WAIT_SECONDS
 
 REGION = "us-west-2"
 
@@ -221,7 +222,7 @@ def test_a_target_that_is_no_address_is_a_bad_request() -> None:
 @pytest.mark.parametrize("header", ["Content-Length: -1", "Content-Length: x", "Transfer-Encoding: chunked"])
 def test_a_body_without_a_length_is_a_bad_request(header: str) -> None:
     with Server(lambda _: Response(200)) as server:
-        connection = http.client.HTTPConnection(server.address, timeout=10)
+        connection = http.client.HTTPConnection(server.address, timeout=WAIT_SECONDS)
         connection.putrequest("POST", "/")
         connection.putheader(*header.split(": "))
         connection.endheaders(b"x\r\n")

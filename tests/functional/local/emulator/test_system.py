@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from dask_regions.errors import UnavailableError
 from dask_regions.local_state import LocalState, is_running, read_state
 from dask_regions_local.emulator.system import LocalSystem
 from dask_regions_local.settings import ROOT
+from testing import processes
+from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local-system")]
 
@@ -59,20 +60,13 @@ class Started:
             return {}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     directory = tmp_path_factory.mktemp("local")
     script = directory / "parent.py"
     script.write_text(PARENT)
     command = [sys.executable, str(script), str(directory / "state"), str(ROOT)]
-    with subprocess.Popen(command) as process:
+    with processes.start(command) as process:
         try:
             wait_until(lambda: process.poll() is not None or (directory / "state" / "system.json").exists())
             assert process.poll() is None, "it did not start"
@@ -114,6 +108,6 @@ def test_nothing_is_left_after_sigkill(started: Started) -> None:
     children = started.children()
     assert len(children) >= 8, "scheduler, two workers, a function, and their guards"
     os.kill(started.process.pid, signal.SIGKILL)
-    _, left = psutil.wait_procs(children, timeout=30)
+    _, left = psutil.wait_procs(children, timeout=WAIT_SECONDS)
     assert not left
     assert not is_running(started.directory)

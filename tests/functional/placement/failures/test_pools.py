@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from distributed import Client, wait
 import dask_regions
 from dask_regions.client.connect import connect
 from dask_regions.errors import EmptyPoolError
+from testing.waiting import WAIT_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -40,18 +42,16 @@ def test_an_empty_pool_is_reported_and_served_when_it_is_scaled(east_only: Any, 
     with connect(east_only.client.scheduler.address, on_message=messages.put) as client:
         item = dict(data.west_item)
         opened: queue.Queue[xr.Dataset] = queue.Queue()
-        import threading
-
         opening = threading.Thread(target=lambda: opened.put(dask_regions.open_dataset(item, client)))
         opening.start()
-        told = messages.get(timeout=60)
+        told = messages.get(timeout=WAIT_SECONDS)
         assert told == (
             "pool us-west-2 has no workers; 1 tasks wait. Scale it with: dask-regions scale us-west-2 1"
         )
         assert opening.is_alive()
         east_only.add_worker(WEST)
-        assert "us-west-2 has workers again" in messages.get(timeout=60)
-        opening.join(60)
+        assert "us-west-2 has workers again" in messages.get(timeout=WAIT_SECONDS)
+        opening.join(WAIT_SECONDS)
         dataset = opened.get(timeout=1)
         np.testing.assert_allclose(dataset.tas.mean().compute(), data.west.mean(), rtol=1e-9)
         assert messages.empty()
@@ -67,7 +67,7 @@ def test_a_pool_that_stays_empty_fails_with_its_name(east_only: Any, data: Any) 
 def test_a_computation_on_a_pool_that_stays_empty_fails_with_its_name(east_only: Any, data: Any) -> None:
     client = east_only.client
     worker = east_only.add_worker(WEST)
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=WAIT_SECONDS)
     array = dask_regions.open_dataset(data.west_item, client).tas
     give_up_soon(client)
     worker.kill()
@@ -82,7 +82,7 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
     cluster = start_cluster(WEST, EAST)
     victim = cluster.add_worker(WEST)
     client = cluster.client
-    client.wait_for_workers(3, timeout=60)
+    client.wait_for_workers(3, timeout=WAIT_SECONDS)
     west = dask_regions.open_dataset(data.west_item, client).tas
     east = dask_regions.open_dataset(data.east_items, client).tas
 
@@ -96,7 +96,7 @@ def test_a_worker_killed_in_the_middle_does_not_change_the_answer(
         wait(client.compute(kept.isel(time=0, lat=0, lon=0)))  # it runs: some chunks are done
         victim.kill()
         victim.wait()
-        got = future.result(timeout=120)
+        got = future.result(timeout=WAIT_SECONDS)
     np.testing.assert_allclose(got, data.west.mean() - data.east.mean(), rtol=1e-9)
     assert all(data_region == ran_in for data_region, ran_in in moved.reads)
     assert any("left meanwhile" in note for note in moved.notes)

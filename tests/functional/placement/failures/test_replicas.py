@@ -7,7 +7,6 @@ import queue
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from distributed import Client, Event
 
 import dask_regions
 from dask_regions.client.connect import connect
+from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
@@ -145,10 +145,7 @@ def test_opening_leaves_no_task_behind(
     gc.disable()
     try:
         dask_regions.open_dataset(west_and_east(data, replica), unharmed.client)
-        deadline = time.monotonic() + 30
-        while left := unharmed.client.run_on_scheduler(tasks):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.05)
+        wait_until(lambda: not unharmed.client.run_on_scheduler(tasks), "the end of the last task")
     finally:
         gc.enable()
 
@@ -160,11 +157,11 @@ def test_when_its_pool_is_killed_a_computation_continues_in_the_other_region(
     with connect(cluster.client.scheduler.address, on_message=messages.put) as client:
         array = dask_regions.open_dataset(west_and_east(data, replica), client).tas
         future = client.compute(hold_in(WEST, array).mean("time"))
-        assert Event("running", client).wait(120)
+        assert Event("running", client).wait(WAIT_SECONDS)
         with dask_regions.transfers(client) as moved:
             kill(cluster.processes[1])
-            np.testing.assert_allclose(future.result(timeout=120), data.west.mean(0), rtol=1e-9)
-        told = messages.get(timeout=60)
+            np.testing.assert_allclose(future.result(timeout=WAIT_SECONDS), data.west.mean(0), rtol=1e-9)
+        told = messages.get(timeout=WAIT_SECONDS)
         assert told.startswith(f"pool {WEST} has no workers; ")
         assert told.endswith(f" tasks continue in {EAST}, which holds the same data.")
         assert set(moved.reads) == {(EAST, EAST)}
@@ -182,16 +179,16 @@ def test_what_only_the_lost_region_holds_waits_for_it_and_the_rest_goes_on(
         only = dask_regions.open_dataset(data.west_item, client).tas
         never = Event("never", client)
         future = client.compute([hold_in(WEST, both).mean(), hold_in(WEST, only).mean()])
-        assert Event("running", client).wait(120)
+        assert Event("running", client).wait(WAIT_SECONDS)
         kill(cluster.processes[1])
-        assert f"continue in {EAST}" in messages.get(timeout=60)
-        assert f"Scale it with: dask-regions scale {WEST} 1" in messages.get(timeout=60)
-        np.testing.assert_allclose(future[0].result(timeout=120), data.west.mean(), rtol=1e-9)
+        assert f"continue in {EAST}" in messages.get(timeout=WAIT_SECONDS)
+        assert f"Scale it with: dask-regions scale {WEST} 1" in messages.get(timeout=WAIT_SECONDS)
+        np.testing.assert_allclose(future[0].result(timeout=WAIT_SECONDS), data.west.mean(), rtol=1e-9)
         assert not future[1].done()
         never.set()
         cluster.add_worker(WEST)
-        np.testing.assert_allclose(future[1].result(timeout=120), data.west.mean(), rtol=1e-9)
-        assert f"pool {WEST} has workers again" in messages.get(timeout=60)
+        np.testing.assert_allclose(future[1].result(timeout=WAIT_SECONDS), data.west.mean(), rtol=1e-9)
+        assert f"pool {WEST} has workers again" in messages.get(timeout=WAIT_SECONDS)
 
 
 def test_a_frozen_pool_is_told_given_up_and_replaced_and_leaves_when_it_thaws(
@@ -202,12 +199,12 @@ def test_a_frozen_pool_is_told_given_up_and_replaced_and_leaves_when_it_thaws(
         give_up_sooner(client)
         array = dask_regions.open_dataset(west_and_east(data, replica), client).tas
         future = client.compute(hold_in(WEST, array).mean())
-        assert Event("running", client).wait(120)
+        assert Event("running", client).wait(WAIT_SECONDS)
         frozen = cluster.processes[1]
         frozen.send_signal(signal.SIGSTOP)
         try:
-            assert f"1 of 1 workers of pool {WEST} have not answered" in messages.get(timeout=60)
-            np.testing.assert_allclose(future.result(timeout=120), data.west.mean(), rtol=1e-9)
+            assert f"1 of 1 workers of pool {WEST} have not answered" in messages.get(timeout=WAIT_SECONDS)
+            np.testing.assert_allclose(future.result(timeout=WAIT_SECONDS), data.west.mean(), rtol=1e-9)
         finally:
             frozen.send_signal(signal.SIGCONT)
-        frozen.wait(60)
+        frozen.wait(WAIT_SECONDS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dask_regions.errors import UnavailableError
 from dask_regions_local.emulator.functions import lambdas
 from dask_regions_local.emulator.functions.lambdas import CONCURRENCY, Function, Functions
 from dask_regions_local.emulator.functions.layers import build_layer, build_runtime
+from testing.waiting import WAIT_SECONDS, wait_until
 
 HANDLER = """
 import importlib.util, os, sys, time
@@ -74,13 +74,6 @@ def invoke(functions: Functions, **event: Any) -> tuple[bool, Any]:
     return failed, json.loads(result)
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def runs(process: psutil.Process) -> bool:
     """Whether a process is an execution environment."""
     try:
@@ -91,7 +84,7 @@ def runs(process: psutil.Process) -> bool:
 
 def wait_until_gone(pid: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(30)
+        psutil.Process(pid).wait(WAIT_SECONDS)
 
 
 def test_a_handler_sees_its_layer_and_nothing_of_this_environment(

@@ -13,6 +13,7 @@ import pytest
 
 from dask_regions_local.emulator.http.front import HttpApi
 from dask_regions_local.emulator.http.server import Request, Response, Server
+from testing.waiting import WAIT_SECONDS
 
 
 async def echo(request: Request) -> Response:
@@ -34,14 +35,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def connection(server: Server) -> Iterator[http.client.HTTPConnection]:
-    made = http.client.HTTPConnection(server.address, timeout=30)
+    made = http.client.HTTPConnection(server.address, timeout=WAIT_SECONDS)
     yield made
     made.close()
 
 
 def connect(server: Server) -> socket.socket:
     host, _, port = server.address.partition(":")
-    return socket.create_connection((host, int(port)), timeout=30)
+    return socket.create_connection((host, int(port)), timeout=WAIT_SECONDS)
 
 
 def exchange(server: Server, *parts: bytes) -> bytes:
@@ -145,7 +146,7 @@ def test_a_plain_function_may_block_while_others_answer() -> None:
 
     def handle(request: Request) -> Response:
         if request.target == "/wait":
-            assert released.wait(30)
+            assert released.wait(WAIT_SECONDS)
         return Response(200, request.target.encode())
 
     with Server(handle) as server, connect(server) as waiting:
@@ -160,14 +161,14 @@ def test_a_closed_server_gives_its_port_to_another_whatever_is_under_way() -> No
 
     def handle(_: Request) -> Response:
         started.set()
-        assert released.wait(30)
+        assert released.wait(WAIT_SECONDS)
         return Response(200)
 
     first = Server(handle)
     with connect(first) as waiting, connect(first) as idle, connect(first) as partial:
         partial.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf")
         waiting.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        assert started.wait(30)
+        assert started.wait(WAIT_SECONDS)
         first.close()
         assert idle.recv(1) == b""
         # Who cannot be answered any more is not left waiting.
@@ -222,7 +223,7 @@ def test_the_api_is_served_with_the_functions_it_names() -> None:
     uri = "arn:aws:lambda:eu-west-2:123456789012:function:f"
     api.add({"paths": {"/{id}": {"get": {"x-amazon-apigateway-integration": {"uri": uri}}}}})
     with Server(api.served_by(call)) as server:
-        connection = http.client.HTTPConnection(server.address, timeout=30)
+        connection = http.client.HTTPConnection(server.address, timeout=WAIT_SECONDS)
         connection.request("GET", "/%C3%A9")
         response = connection.getresponse()
         assert (response.status, response.read().decode()) == (201, "eu-west-2 f /é")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,8 @@ import pytest
 from dask_regions.errors import UnavailableError
 from dask_regions.local_state import LOCK_FILE, STATE_FILE, LocalState, is_running, read_state, write_state
 from dask_regions_local.emulator.processes.lifecycle import Process, exclusive, sigterm_exits
+from testing import processes
+from testing.waiting import wait_until
 
 # A command that starts another one, which ignores SIGTERM; both write their process ids.
 FAMILY = """
@@ -52,13 +53,6 @@ STATE = LocalState(
     client_region="eu-west-2",
     datasets_file=Path("datasets.yaml"),
 )
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def pids(directory: Path) -> set[int]:
@@ -120,7 +114,7 @@ def test_sigterm_reaches_the_command(tmp_path: Path, family: list[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, family: list[str], number: int) -> None:
-    with subprocess.Popen(
+    with processes.start(
         [sys.executable, str(tmp_path / "parent.py"), str(tmp_path)], stderr=subprocess.DEVNULL
     ) as parent:
         wait_until(lambda: len(pids(tmp_path)) == 2)
@@ -131,7 +125,7 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, family: list[
 
 
 def test_a_second_system_says_that_one_runs_and_how_to_stop_it(tmp_path: Path, family: list[str]) -> None:
-    with subprocess.Popen([sys.executable, str(tmp_path / "parent.py"), str(tmp_path)]) as parent:
+    with processes.start([sys.executable, str(tmp_path / "parent.py"), str(tmp_path)]) as parent:
         wait_until((tmp_path / "system.json").exists)
         assert read_state(tmp_path) == STATE.model_copy(update={"pid": parent.pid})
         with (

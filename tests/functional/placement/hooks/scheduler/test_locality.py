@@ -9,7 +9,8 @@ import pytest
 from distributed import Client, Event, Scheduler, Worker, wait
 
 from dask_regions.placement.hooks.scheduler import locality, queueing
-from testing.placement.in_process import start_client, start_scheduler, start_workers, until
+from testing.placement.in_process import start_client, start_scheduler, start_workers
+from testing.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 

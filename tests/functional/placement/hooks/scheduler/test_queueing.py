@@ -14,7 +14,8 @@ from distributed.core import Status
 
 from dask_regions.placement.hooks.scheduler import ahead, queueing
 from dask_regions.placement.planning.situation import region_of_worker
-from testing.placement.in_process import start_client, start_scheduler, start_workers, until
+from testing.placement.in_process import start_client, start_scheduler, start_workers
+from testing.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
