@@ -23,6 +23,8 @@ PLANNING = "Planning is pure, and hooks alone touch Dask"
 WITHOUT_CLUSTER = "A plan is made without a cluster"
 DATA = "Marker and guard lie below arrays and stores"
 DEMO = "The demonstration uses the emulator, never the other way round"
+KIT = "The kit for HTTP APIs knows none of them"
+KIT_FLOORS = "The kit for HTTP APIs, from bodies up to dispatch"
 LIGHT = "What Lambda runs does not import dask"
 
 
@@ -78,6 +80,9 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.sync.steps", "dask_regions.sync.harvesting", NO_CIRCLES),
         ("dask_regions_local.emulator.aws", "dask_regions_local.emulator.system", NO_CIRCLES),
         ("dask_regions_local.emulator.storage", "dask_regions_local.demo.data", DEMO),
+        ("dask_regions.http.dispatch", "dask_regions.catalog.web.routes", KIT),
+        ("dask_regions.http.openapi", "dask_regions.names", KIT),
+        ("dask_regions.http.messages", "dask_regions.http.routes", KIT_FLOORS),
         ("dask_regions.placement.planning.plan", "dask_regions.placement.hooks.wire", PLANNING),
         ("dask_regions.placement.hooks.timeouts", "dask_regions.placement.failures.watch", PLANNING),
         ("dask_regions.placement.planning.plan", "distributed", WITHOUT_CLUSTER),

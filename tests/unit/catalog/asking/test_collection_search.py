@@ -13,7 +13,7 @@ import pytest
 from dask_regions.catalog.asking.evaluate import evaluate
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.indexing import indexed
-from dask_regions.catalog.web.api import Api
+from dask_regions.catalog.web.api import create_app
 from testing.catalog.stac_api import Gateway, MemoryStore, links, load_configuration, make_item
 
 REGIONS = """
@@ -53,7 +53,7 @@ def call(tmp_path: Path) -> Gateway:
         make_item("4", "e", scenario="SSP585"),
     ]
     items[2]["bbox"] = [170.0, -10.0, -170.0, 10.0]
-    return Gateway(Api(MemoryStore(items), lambda: load_configuration(tmp_path, text)).resolve)
+    return Gateway(create_app(MemoryStore(items), lambda: load_configuration(tmp_path, text)).resolve)
 
 
 def found(call: Gateway, query: str) -> list[str]:

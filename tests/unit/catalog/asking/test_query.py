@@ -12,8 +12,8 @@ import pytest
 from dask_regions import boxes
 from dask_regions.catalog import geometry
 from dask_regions.catalog.asking import paging
-from dask_regions.catalog.asking.parameters import Fields, SortKey
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.asking.values import Fields, SortKey
 from dask_regions.catalog.expression import Always, In, Spatial, Text
 from dask_regions.catalog.indexing import indexed
 from dask_regions.catalog.patterns import characters, escape, regular_expression

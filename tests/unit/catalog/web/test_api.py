@@ -10,7 +10,7 @@ import jsonschema
 import pystac.validation
 import pytest
 
-from dask_regions.catalog.web.api import Api
+from dask_regions.catalog.web.api import create_app
 from dask_regions.catalog.web.documents import CONFORMANCE
 from dask_regions.catalog.web.routes import ROUTES
 from dask_regions.models import Configuration
@@ -67,7 +67,7 @@ def test_the_landing_page_leads_to_everything(call: Gateway) -> None:
 
 
 def test_links_name_the_address_that_was_called(tmp_path: Path) -> None:
-    api = Api(MemoryStore(), lambda: load_configuration(tmp_path))
+    api = create_app(MemoryStore(), lambda: load_configuration(tmp_path))
 
     def self_link(headers: dict[str, str], stage: str, path: str) -> str:
         context = {"domainName": "api.example.org", "stage": stage, "http": {"method": "GET"}}
@@ -149,7 +149,7 @@ def test_an_item_of_several_regions_and_assets_tells_all_of_its_places(tmp_path:
 def test_the_state_of_the_regions_is_read_anew_after_some_seconds(tmp_path: Path) -> None:
     now = 100.0
     store = MemoryStore([], FRESHNESS)
-    call = Gateway(Api(store, lambda: load_configuration(tmp_path), clock=lambda: now).resolve)
+    call = Gateway(create_app(store, lambda: load_configuration(tmp_path), clock=lambda: now).resolve)
 
     def stale() -> bool:
         regions = call("/collections/e1").json[REGIONS_FIELD]
@@ -170,7 +170,9 @@ def test_an_item_is_found_by_its_own_link_whatever_its_id(tmp_path: Path) -> Non
 
 
 def test_an_item_is_found_where_the_gateway_decodes_its_path(tmp_path: Path) -> None:
-    api = Api(MemoryStore([make_item(item_id) for item_id in ODD]), lambda: load_configuration(tmp_path))
+    api = create_app(
+        MemoryStore([make_item(item_id) for item_id in ODD]), lambda: load_configuration(tmp_path)
+    )
     context = {"domainName": "api.example.org", "http": {"method": "GET"}}
     for item_id in ODD:
         event = {"rawPath": f"/collections/a1b/items/{item_id}", "requestContext": context}
@@ -204,7 +206,7 @@ def test_a_search_reads_no_configuration_and_collections_read_it_once(tmp_path: 
         read.append(1)
         return load_configuration(tmp_path)
 
-    call = Gateway(Api(MemoryStore([make_item("1970")]), configure).resolve)
+    call = Gateway(create_app(MemoryStore([make_item("1970")]), configure).resolve)
     assert call("/search").json["numberMatched"] == 1
     assert call("/aggregate?aggregations=total_count").status == 200
     assert not read

@@ -15,8 +15,8 @@ from pydantic_core import to_json
 from dask_regions.catalog import stac
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.filter import parse
-from dask_regions.catalog.asking.parameters import Fields
 from dask_regions.catalog.asking.query import SearchQuery
+from dask_regions.catalog.asking.values import Fields
 from dask_regions.catalog.sqlite import SqliteCatalog, reader
 from dask_regions.errors import RequestError, UnavailableError
 from testing.catalog.stac_api import MemoryStore, fill, gateway, make_item

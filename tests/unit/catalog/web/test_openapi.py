@@ -12,13 +12,15 @@ from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 from samtranslator.yaml_helper import yaml_parse
 
-from dask_regions.catalog.web.api import Api
+from dask_regions.catalog.asking.parameters import TABLE
+from dask_regions.catalog.web.api import create_app
 from dask_regions.catalog.web.documents import CONFORMANCE
-from dask_regions.catalog.web.openapi import PARAMETERS
-from dask_regions.catalog.web.routes import ROUTES, Route
+from dask_regions.catalog.web.routes import ROUTES
+from dask_regions.http.routes import Route
 from testing.catalog.stac_api import ROOT, Gateway, MemoryStore, links, load_configuration, make_item
 
 POINT = {"type": "Point", "coordinates": [0.5, 0.5]}
+PARAMETERS = [parameter.name for parameter in TABLE]
 #: A value of every parameter: in a query string, and in a body.
 VALUES: dict[str, tuple[str, Any]] = {
     "collections": ("a1b", ["a1b"]),
@@ -41,7 +43,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
     items = [make_item("i0"), make_item("i1", title="Air over water"), make_item("i0", "e1")]
-    return Gateway(Api(MemoryStore(items), lambda: load_configuration(tmp_path)).resolve)
+    return Gateway(create_app(MemoryStore(items), lambda: load_configuration(tmp_path)).resolve)
 
 
 @pytest.fixture
@@ -84,6 +86,30 @@ def test_the_template_the_document_and_the_routes_agree(document: dict[str, Any]
     events = template["Resources"]["ServeCatalogFunction"]["Properties"]["Events"].values()
     declared = {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events}
     assert declared == described | {("ANY", "$default")}
+
+
+def test_every_route_is_public_and_the_template_asks_nobody_who_they_are(document: dict[str, Any]) -> None:
+    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    by_default = authorization(resources["CatalogApi"]["Properties"].get("Auth", {}), "DefaultAuthorizer")
+    in_template = {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}": (
+            authorization(event["Properties"].get("Auth", {}), "Authorizer") or by_default or "public"
+        )
+        for event in resources["ServeCatalogFunction"]["Properties"]["Events"].values()
+    }
+    # What comes by $default is authorised as its own route is.
+    assert in_template.pop("ANY $default") == "public"
+    assert in_template == {route.key: route.authorization for route in ROUTES}
+    assert {route.authorization for route in ROUTES} == {"public"}
+    assert {str(operation["security"]) for of in document["paths"].values() for operation in of.values()} == {
+        "[]"
+    }
+    assert "securitySchemes" not in document["components"]
+
+
+def authorization(auth: dict[str, Any], key: str) -> str | None:
+    """Return what a template says under ``Auth`` in the words of our routes; None where it says nothing."""
+    return {None: None, "NONE": "public", "AWS_IAM": "iam"}[auth.get(key)]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_regions.catalog.web.api import Api
+from dask_regions.catalog.web.api import create_app
 from dask_regions.catalog.web.places import PLACES
 from testing.catalog.stac_api import DATASETS, Gateway, MemoryStore, load_configuration, make_item
 
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
     store = MemoryStore([make_item("i0"), make_item("i1")], FRESHNESS)
-    return Gateway(Api(store, lambda: load_configuration(tmp_path)).resolve)
+    return Gateway(create_app(store, lambda: load_configuration(tmp_path)).resolve)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_the_page_loads_nothing_and_runs_no_script(call: Gateway) -> None:
 def test_nothing_that_is_configured_or_sent_becomes_markup(tmp_path: Path) -> None:
     evil = "'<script>alert(1)</script>\"'"
     text = DATASETS.replace("title: Another scenario", f"title: {evil}")
-    call = Gateway(Api(MemoryStore(), lambda: load_configuration(tmp_path, text)).resolve)
+    call = Gateway(create_app(MemoryStore(), lambda: load_configuration(tmp_path, text)).resolve)
     answer = call("/", headers={"Accept": BROWSER, "Host": '"><script>alert(2)</script>'})
     assert "script" not in {tag for tag, _ in Page(answer.text).tags}
 
 
 def test_a_region_that_is_on_no_map_is_listed(tmp_path: Path) -> None:
     text = DATASETS.replace("us-east-1", "xx-nowhere-9")
-    call = Gateway(Api(MemoryStore(), lambda: load_configuration(tmp_path, text)).resolve)
+    call = Gateway(create_app(MemoryStore(), lambda: load_configuration(tmp_path, text)).resolve)
     page = Page(call("/", headers={"Accept": BROWSER}).text)
     # With its Collection, and in the list of Regions.
     assert page.text.count("xx-nowhere-9") == 2

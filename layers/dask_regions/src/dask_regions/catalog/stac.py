@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from dask_regions.catalog.asking.parameters import Fields
+from dask_regions.catalog.asking.values import Fields
 from dask_regions.names import REGIONS_FIELD
 
 if TYPE_CHECKING:

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from dask_regions.errors import RequestError
+from dask_regions.http.bodies import to_json
 
-__all__ = ["DEFAULT_ROUTE", "Request", "Response", "quality", "to_json"]
+__all__ = ["DEFAULT_ROUTE", "Request", "Response", "json_response", "prefers", "quality"]
 
 DEFAULT_ROUTE = "$default"
-# Characters of a body at most, in base64 where it is; enough for a polygon with 20,000 points.
-_MAXIMUM_BODY = 1_000_000
+# A body in base64 counts as it is sent; this is enough for a polygon with 20,000 points.
+_MAXIMUM_BODY_CHARACTERS = 1_000_000
 # Below, the headers and a packet's minimum outweigh what is saved.
-_WORTH_COMPRESSING = 4_000
+_COMPRESS_FROM_CHARACTERS = 4_000
 # Level 1 makes a page of Items a tenth as long; level 6 saves a fiftieth more in three times the time.
-_LEVEL = 1
+_COMPRESSION_LEVEL = 1
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,9 @@ class Request:
         By name in lower case.
     base
         Base URL as the caller sees it, without a slash at its end.
+    authorizer
+        What API Gateway knows of the caller, by the kind of authorizer, e.g. ``iam``; empty where the route
+        it chose has none.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Request:
     parameters: Mapping[str, str]
     headers: Mapping[str, str]
     base: str
+    authorizer: Mapping[str, Any]
     _body: str
     _encoded: bool
 
@@ -76,20 +78,26 @@ class Request:
             parameters=event.get("queryStringParameters") or {},
             headers=headers,
             base=f"{headers.get('x-forwarded-proto') or 'https'}://{host}{prefix}",
+            authorizer=context.get("authorizer") or {},
             _body=event.get("body") or "",
             _encoded=bool(event.get("isBase64Encoded")),
         )
 
-    def text(self) -> str:
+    def text(self, too_long: str) -> str:
         """Return the body.
+
+        Parameters
+        ----------
+        too_long
+            How to make it shorter, for the error of one that is too long.
 
         Raises
         ------
         RequestError
             Naming ``body``, where it is too long or no UTF-8.
         """
-        if len(self._body) > _MAXIMUM_BODY:
-            raise RequestError("body", f"is longer than {_MAXIMUM_BODY} characters; simplify its geometry")
+        if len(self._body) > _MAXIMUM_BODY_CHARACTERS:
+            raise RequestError("body", f"is longer than {_MAXIMUM_BODY_CHARACTERS} characters; {too_long}")
         if not self._encoded:
             return self._body
         try:
@@ -114,11 +122,22 @@ class Response:
         if request.method == "HEAD":
             return result | {"body": ""}
         accepted = request.headers.get("accept-encoding", "")
-        if len(self.text) < _WORTH_COMPRESSING or not quality(accepted, "gzip"):
+        if len(self.text) < _COMPRESS_FROM_CHARACTERS or not quality(accepted, "gzip"):
             return result | {"body": self.text}
         headers["Content-Encoding"] = "gzip"
-        compressed = gzip.compress(self.text.encode(), compresslevel=_LEVEL, mtime=0)
+        compressed = gzip.compress(self.text.encode(), compresslevel=_COMPRESSION_LEVEL, mtime=0)
         return result | {"body": base64.b64encode(compressed).decode(), "isBase64Encoded": True}
+
+
+def json_response(content: object, media_type: str = "application/json") -> Response:
+    """Return JSON as an answer."""
+    return Response(to_json(content).decode(), media_type)
+
+
+def prefers(request: Request, media_type: str, *, over: Iterable[str]) -> bool:
+    """Return whether a caller's ``Accept`` header gives a media type more weight than any of some others."""
+    accepted = request.headers.get("accept", "")
+    return quality(accepted, media_type) > max(quality(accepted, other) for other in over)
 
 
 def quality(header: str, name: str) -> float:
@@ -142,12 +161,3 @@ def quality(header: str, name: str) -> float:
             except ValueError:
                 return 0.0
     return 0.0
-
-
-def to_json(content: object) -> bytes:
-    """Return JSON, without spaces."""
-    try:
-        # Ten times as fast as json.dumps, which took half the time of a page.
-        return orjson.dumps(content)
-    except TypeError:  # a whole number of more than 64 bits
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

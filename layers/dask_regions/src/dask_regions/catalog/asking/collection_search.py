@@ -16,8 +16,8 @@ from dask_regions import boxes
 from dask_regions.catalog import expression as ast
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.evaluate import evaluate
-from dask_regions.catalog.asking.parameters import SortKey
 from dask_regions.catalog.asking.query import Order, SearchQuery
+from dask_regions.catalog.asking.values import SortKey
 from dask_regions.catalog.indexing import Indexed, indexed
 from dask_regions.catalog.queryables import BEGAN, ENDED, GEOMETRY, schema
 from dask_regions.catalog.timestamps import EARLIEST, LATEST

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cql2
 
@@ -45,7 +45,7 @@ from dask_regions.catalog.queryables import GEOMETRY, find
 from dask_regions.errors import RequestError
 from dask_regions.words import fold
 
-__all__ = ["CONFORMANCE", "checked", "parse"]
+__all__ = ["CONFORMANCE", "Filter", "checked", "parse", "parse_filter"]
 
 #: Conformance classes of CQL2 that are supported: the last part of their URI.
 CONFORMANCE = (
@@ -83,6 +83,18 @@ _CONVERSE = {
     "s_contains": "s_within", "s_within": "s_contains",
     "a_contains": "a_containedBy", "a_containedBy": "a_contains",
 }  # fmt: skip
+
+
+class Filter(NamedTuple):
+    """A filter that is not parsed yet: text for ``cql2-text``, decoded JSON for ``cql2-json``."""
+
+    value: Any
+    language: str
+
+
+def parse_filter(given: Filter) -> Expression:
+    """Parse a filter; see :func:`parse`."""
+    return parse(given.value, given.language)
 
 
 def checked(language: Any) -> str:

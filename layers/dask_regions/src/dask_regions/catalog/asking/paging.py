@@ -11,7 +11,7 @@ from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import Scalar
 from dask_regions.catalog.timestamps import parse_timestamp
 from dask_regions.errors import RequestError
-from dask_regions.http.messages import to_json
+from dask_regions.http.bodies import to_json
 
 __all__ = ["After", "cut", "decode", "encode", "renewed"]
 

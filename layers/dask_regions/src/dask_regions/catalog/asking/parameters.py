@@ -1,258 +1,275 @@
-"""Parameters of a request, decoded and checked one by one; :mod:`.query` unites them."""
+"""Every parameter of a search, declared once: where it may occur, how it is read, and what it selects.
+
+From this table come the routes' parameters (:mod:`dask_regions.catalog.web.routes`), the OpenAPI document and
+:class:`~dask_regions.catalog.asking.query.SearchQuery`, which has a field of the same name.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
-from dask_regions.catalog.queryables import find
-from dask_regions.catalog.timestamps import Interval, parse_interval
-from dask_regions.errors import RequestError
-from dask_regions.words import tokens
+from dask_regions import boxes
+from dask_regions.boxes import BoundingBox
+from dask_regions.catalog import geometry
+from dask_regions.catalog.asking import aggregation, values
+from dask_regions.catalog.asking import filter as cql2_filter
+from dask_regions.catalog.asking.query_extension import parse_query
+from dask_regions.catalog.expression import (
+    Always,
+    Comparison,
+    Expression,
+    In,
+    Property,
+    Spatial,
+    Text,
+    Value,
+)
+from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES
+from dask_regions.catalog.timestamps import Interval
+from dask_regions.http.bodies import decode_json
+from dask_regions.http.parameters import Parameter, Schema
 
-__all__ = [
-    "DEFAULT_LIMIT",
-    "MAXIMUM_LIMIT",
-    "Fields",
-    "SortKey",
-    "decode_body",
-    "decode_json",
-    "encodable",
-    "fields",
-    "interval",
-    "limit",
-    "phrases",
-    "selection",
-    "sort_key",
-    "sort_keys",
-    "texts",
-    "token",
-]
+__all__ = ["TABLE", "SearchParameter", "of_search"]
 
-#: Items on a page.
-DEFAULT_LIMIT = 10
-#: Items on one page at most; a larger limit is lowered to it, as OGC API - Features asks.
-MAXIMUM_LIMIT = 1000
-# OpenSearch takes 65,536 in one list.
-_MAXIMUM_TEXTS = 50_000
-_MAXIMUM_SORT_KEYS = 5
-_MAXIMUM_NESTING = 60
-_MAXIMUM_PHRASES = 100
-_MAXIMUM_WORDS = 500
-_MAXIMUM_CHARACTERS = 10_000
+Search: TypeAlias = Literal["items", "collections", "aggregate"]
+
+_ITEMS: Sequence[Search] = ("items", "aggregate")
+_PAGES: Sequence[Search] = ("items", "collections")
+_ALL: Sequence[Search] = ("items", "collections", "aggregate")
+
+_TEXT: Schema = {"type": "string"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+_JSON: Schema = {"type": "string", "format": "json"}
+_OBJECT: Schema = {"type": "object"}
+_PATHS: Schema = {"type": "array", "items": _TEXT, "nullable": True}
+_SORT_KEY: Schema = {
+    "type": "object",
+    "required": ["field"],
+    "properties": {"field": _TEXT, "direction": {"type": "string", "enum": ["asc", "desc"]}},
+}
+_BOX: Schema = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+_TIME: Schema = {"type": "string", "example": "2070-01-01T00:00:00Z/.."}
+_LANGUAGE: Schema = {"type": "string", "enum": ["cql2-text", "cql2-json"]}
+_REFERENCE_SYSTEM: Schema = {"type": "string", "enum": [values.CRS84]}
+_LIMIT: Schema = {"type": "integer", "minimum": 1}
+_AGGREGATIONS: Schema = {
+    "type": "array",
+    "items": {"type": "string", "enum": [aggregation.TOTAL, *aggregation.AGGREGATIONS]},
+}
 
 
-class SortKey(NamedTuple):
-    """One entry of ``sortby``: the name of a queryable, and whether the largest comes first."""
-
-    field: str
-    descending: bool = False
+def _selects_all(_: Any) -> Iterator[Expression]:
+    yield from ()
 
 
-class Fields(NamedTuple):
-    """Which members of Items to answer with; dotted paths such as ``properties.scenario``.
+@dataclass(frozen=True, kw_only=True)
+class SearchParameter(Parameter):
+    """One parameter of searches.
 
     Attributes
     ----------
-    include
-        None where the request does not say it: an empty list means something else.
+    searches
+        Those that take it: of Items, of Collections, and the counting of Items.
+    selects
+        The conditions that a parsed value puts on what is found; by default none.
     """
 
-    include: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
+    searches: Sequence[Search]
+    selects: Callable[[Any], Iterable[Expression]] = _selects_all
 
 
-def texts(parameter: str, value: Any) -> tuple[str, ...]:
-    """Return a list of texts.
-
-    Raises
-    ------
-    RequestError
-        Naming `parameter`.
-    """
-    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
-        raise RequestError(parameter, "must be a list of texts")
-    if len(value) > _MAXIMUM_TEXTS:
-        raise RequestError(parameter, f"takes up to {_MAXIMUM_TEXTS} texts; search in parts")
-    return tuple(value)
+def of_search(search: Search) -> tuple[SearchParameter, ...]:
+    """Return the parameters of one kind of search."""
+    return tuple(parameter for parameter in TABLE if search in parameter.searches)
 
 
-def phrases(value: Any) -> tuple[tuple[str, ...], ...]:
-    """Return free text as phrases of words, as :func:`dask_regions.words.tokens` makes them.
-
-    Parameters
-    ----------
-    value
-        One text or a list of them, any of which may match.
-
-    Raises
-    ------
-    RequestError
-        Naming ``q``.
-    """
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        raise RequestError("q", "must be a list of texts")
-    if sum(map(len, texts)) > _MAXIMUM_CHARACTERS:
-        raise RequestError("q", f"takes up to {_MAXIMUM_CHARACTERS} characters in all; give fewer words")
-    found = tuple(dict.fromkeys(tokens(text) for text in texts if text.strip()))
-    if not found or () in found:
-        raise RequestError("q", "has a text without letters and digits; give words to search for")
-    if len(found) > _MAXIMUM_PHRASES or sum(map(len, found)) > _MAXIMUM_WORDS:
-        raise RequestError("q", f"takes up to {_MAXIMUM_PHRASES} texts and {_MAXIMUM_WORDS} words in all")
-    return found
+def _one_of(queryable: str, texts: Sequence[str]) -> Iterator[Expression]:
+    named = Property(QUERYABLES[queryable])
+    yield In(named, tuple(dict.fromkeys(texts))) if texts else Always(value=False)
 
 
-def interval(value: Any) -> Interval:
-    """Return an instant or an interval.
-
-    Raises
-    ------
-    RequestError
-        Naming ``datetime``.
-    """
-    if not isinstance(value, str):
-        raise RequestError("datetime", f"must be text, not {value!r}")
-    return parse_interval(value)
+def _in_box(box: BoundingBox) -> Iterator[Expression]:
+    yield Spatial("s_intersects", boxes.geometry(box, both_sides=True))
 
 
-def limit(value: Any) -> int:
-    """Return how many a page may have, at most :data:`MAXIMUM_LIMIT`.
-
-    Raises
-    ------
-    RequestError
-        Naming ``limit``.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise RequestError("limit", f"must be a whole number from 1 to {MAXIMUM_LIMIT}, not {value!r}")
-    return min(value, MAXIMUM_LIMIT)
+def _intersecting(geojson: dict[str, Any]) -> Iterator[Expression]:
+    yield Spatial("s_intersects", geojson)
 
 
-def token(value: Any) -> str:
-    """Return a token, not yet decoded; see :mod:`dask_regions.catalog.asking.paging`.
-
-    Raises
-    ------
-    RequestError
-        Naming ``token``.
-    """
-    if not isinstance(value, str):
-        raise RequestError("token", "must be the text that a next link has")
-    return value
+def _within(interval: Interval) -> Iterator[Expression]:
+    if interval.end is not None:
+        yield Comparison("<=", Property(BEGAN), Value(interval.end))
+    if interval.start is not None:
+        yield Comparison(">=", Property(ENDED), Value(interval.start))
 
 
-def sort_keys(value: Any) -> tuple[SortKey, ...]:
-    """Return ``sortby``: a list of objects with ``field`` and, where it is not ``asc``, ``direction``.
-
-    Raises
-    ------
-    RequestError
-        Naming ``sortby``.
-    """
-    if not isinstance(value, (list, tuple)) or len(value) > _MAXIMUM_SORT_KEYS:
-        raise RequestError("sortby", f"must be a list of up to {_MAXIMUM_SORT_KEYS} objects")
-    return tuple(map(_sort_key, value))
+def _saying(phrases: tuple[tuple[str, ...], ...]) -> Iterator[Expression]:
+    yield Text(phrases)
 
 
-def _sort_key(value: Any) -> SortKey:
-    if not isinstance(value, dict) or not {"field"} <= value.keys() <= {"field", "direction"}:
-        raise RequestError(
-            "sortby", f'{value!r} is not an object like {{"field": "id", "direction": "desc"}}'
-        )
-    field, direction = value["field"], value.get("direction", "asc")
-    if not isinstance(field, str):
-        raise RequestError("sortby", f"{field!r} is not the name of a property")
-    if direction not in ("asc", "desc"):
-        raise RequestError("sortby", f"the direction of {field!r} is asc or desc, not {direction!r}")
-    queryable = find(field, "sortby")
-    if queryable.kind == "strings":
-        raise RequestError("sortby", f"{field!r} is an array and has no order; choose another property")
-    return SortKey(queryable.name, direction == "desc")
+def _itself(condition: Expression) -> Iterator[Expression]:
+    yield condition
 
 
-def selection(value: Any) -> Fields:
-    """Return ``fields``: an object of two lists, ``include`` and ``exclude``, each of which may be null.
-
-    Raises
-    ------
-    RequestError
-        Naming ``fields``.
-    """
-    if not isinstance(value, dict) or not value.keys() <= {"include", "exclude"}:
-        raise RequestError("fields", "must be an object with include and exclude")
-    chosen = {name: () if paths is None else texts("fields", paths) for name, paths in value.items()}
-    return Fields(**chosen)
-
-
-def sort_key(text: str) -> dict[str, str]:
-    """Return an entry of ``sortby`` from its form in a GET, e.g. ``-datetime``."""
-    text = text.strip()
-    return {"field": text.lstrip("+-"), "direction": "desc" if text.startswith("-") else "asc"}
-
-
-def fields(parts: Sequence[str]) -> dict[str, list[str]]:
-    """Return ``fields`` from its form in a GET: paths, with a minus sign before those to leave out."""
-    parts = [part.strip() for part in parts]
-    include = [part.lstrip("+") for part in parts if part and not part.startswith("-")]
-    exclude = [part[1:] for part in parts if part.startswith("-")]
-    # An empty list means something else than none.
-    return {name: paths for name, paths in (("include", include), ("exclude", exclude)) if paths}
-
-
-def decode_body(text: str) -> dict[str, Any]:
-    """Return the members of a body, which is a JSON object; none where the body is empty.
-
-    Raises
-    ------
-    RequestError
-        Naming ``body``.
-    """
-    values = decode_json(text or "{}", "body")
-    if not isinstance(values, dict):
-        raise RequestError("body", 'must be a JSON object, e.g. {"collections": ["cmip6"]}')
-    return values
-
-
-def decode_json(text: str, parameter: str) -> Any:
-    """Return decoded JSON that a store can hold and a parser can walk.
-
-    Raises
-    ------
-    RequestError
-        Naming `parameter`.
-    """
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        # Half of a surrogate pair is JSON, but no text that a store or an answer could hold.
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise RequestError(parameter, f"is not valid JSON: {error}") from error
-    if _depth(value) > _MAXIMUM_NESTING:
-        raise RequestError(parameter, f"is nested deeper than {_MAXIMUM_NESTING}; make it flatter")
-    return value
-
-
-def encodable(text: str) -> bool:
-    """Return whether a text can be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        containers = [entry for entry in level if isinstance(entry, (dict, list))]
-        level = [
-            child for entry in containers for child in (entry.values() if isinstance(entry, dict) else entry)
-        ]
-    return depth
+#: In the order in which they are listed to callers.
+TABLE: tuple[SearchParameter, ...] = (
+    SearchParameter(
+        name="aggregations",
+        description="What to count.",
+        searches=("aggregate",),
+        query=_AGGREGATIONS,
+        body=_AGGREGATIONS,
+        parse=aggregation.chosen,
+    ),
+    SearchParameter(
+        name="collections",
+        description="Ids of Collections; below a Collection, only its own.",
+        searches=_ITEMS,
+        query=_TEXTS,
+        body=_TEXTS,
+        decode=values.split,
+        parse=values.collections,
+        selects=partial(_one_of, "collection"),
+    ),
+    SearchParameter(
+        name="ids",
+        description="Ids of Items.",
+        searches=_ITEMS,
+        query=_TEXTS,
+        body=_TEXTS,
+        decode=values.split,
+        parse=partial(values.texts, "ids"),
+        selects=partial(_one_of, "id"),
+    ),
+    SearchParameter(
+        name="intersects",
+        description="GeoJSON geometry; not together with bbox.",
+        searches=_ITEMS,
+        query=_JSON,
+        body=_OBJECT,
+        decode=partial(decode_json, parameter="intersects"),
+        parse=partial(geometry.parse, parameter="intersects"),
+        selects=_intersecting,
+    ),
+    SearchParameter(
+        name="bbox",
+        description=(
+            "West, south, east, north in degrees, or with heights; west above east crosses the antimeridian."
+        ),
+        searches=_ALL,
+        query=_BOX,
+        body=_BOX,
+        decode=values.split,
+        parse=boxes.parse,
+        selects=_in_box,
+    ),
+    SearchParameter(
+        name="datetime",
+        description=(
+            "Instant, start/end, start/.. or ../end (RFC 3339), which intersects that of what is found."
+        ),
+        searches=_ALL,
+        query=_TIME,
+        body=_TIME,
+        decode=values.decode_timestamps,
+        parse=values.interval,
+        selects=_within,
+    ),
+    SearchParameter(
+        name="q",
+        description="Free text: any of these texts, each of which is words that follow each other.",
+        searches=_ALL,
+        query=_TEXTS,
+        body=_TEXTS,
+        decode=values.split,
+        parse=values.phrases,
+        selects=_saying,
+    ),
+    SearchParameter(
+        name="query",
+        description="Query extension.",
+        searches=_ALL,
+        query=_JSON,
+        body=_OBJECT,
+        decode=partial(decode_json, parameter="query"),
+        parse=parse_query,
+        selects=_itself,
+    ),
+    SearchParameter(
+        # It is read together with filter-lang, and so decoded by SearchQuery.
+        name="filter",
+        description="CQL2; /queryables lists what it may name.",
+        searches=_ALL,
+        query={"type": "string", "example": "a_contains(variables, 'air_temperature') AND scenario = 'A1B'"},
+        body={},
+        parse=cql2_filter.parse_filter,
+        selects=_itself,
+    ),
+    SearchParameter(
+        name="filter-lang",
+        description="Of filter; by default cql2-text in a query string and cql2-json in a body.",
+        searches=_ALL,
+        query=_LANGUAGE,
+        body=_LANGUAGE,
+        parse=cql2_filter.checked,
+    ),
+    SearchParameter(
+        name="filter-crs",
+        description="Of filter.",
+        searches=_ALL,
+        query=_REFERENCE_SYSTEM,
+        body=_REFERENCE_SYSTEM,
+        parse=values.reference_system,
+    ),
+    SearchParameter(
+        name="sortby",
+        description=(
+            "Queryables, in a query string with a minus sign for descending order; "
+            "what has no value comes last."
+        ),
+        searches=_PAGES,
+        query={
+            "type": "array",
+            "items": _TEXT,
+            "maxItems": values.MAXIMUM_SORT_KEYS,
+            "example": ["-datetime"],
+        },
+        body={"type": "array", "items": _SORT_KEY, "maxItems": values.MAXIMUM_SORT_KEYS},
+        decode=values.decode_sort_keys,
+        parse=values.sort_keys,
+    ),
+    SearchParameter(
+        name="fields",
+        description=(
+            "Members to answer with; in a query string with a minus sign before those to leave out."
+        ),
+        searches=_PAGES,
+        query={"type": "array", "items": _TEXT, "example": ["id", "properties.scenario", "-assets"]},
+        body={"type": "object", "properties": {"include": _PATHS, "exclude": _PATHS}},
+        decode=values.decode_fields,
+        parse=values.fields,
+    ),
+    SearchParameter(
+        name="limit",
+        description=(
+            f"Of the page; larger ones are lowered to {values.MAXIMUM_LIMIT}. "
+            "A page ends early where it would not fit."
+        ),
+        searches=_PAGES,
+        query=_LIMIT,
+        body=_LIMIT,
+        decode=values.decode_limit,
+        parse=values.limit,
+    ),
+    SearchParameter(
+        name="token",
+        description="Of the next page: follow the link next.",
+        searches=_PAGES,
+        query=_TEXT,
+        body=_TEXT,
+        parse=values.token,
+    ),
+)

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from dask_regions import boxes
-from dask_regions.catalog import geometry
+from dask_regions.boxes import BoundingBox
 from dask_regions.catalog.asking import filter as cql2_filter
 from dask_regions.catalog.asking import parameters
-from dask_regions.catalog.asking.parameters import DEFAULT_LIMIT, Fields, SortKey
-from dask_regions.catalog.asking.query_extension import parse_query
-from dask_regions.catalog.expression import (
-    Always,
-    And,
-    Comparison,
-    Expression,
-    In,
-    Property,
-    Spatial,
-    Text,
-    Value,
-)
+from dask_regions.catalog.asking.values import CRS84, DEFAULT_LIMIT, Fields, SortKey, reference_system
+from dask_regions.catalog.expression import Always, And, Expression
 from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable
 from dask_regions.catalog.timestamps import Interval
 from dask_regions.errors import RequestError
+from dask_regions.http.bodies import decode_json
+from dask_regions.http.parameters import decode, parse
 
 __all__ = ["PARAMETERS", "Order", "SearchQuery"]
-
-_CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 
 class Order(NamedTuple):
@@ -60,7 +47,10 @@ _TOTAL = frozenset({"id", "collection", BEGAN.name, ENDED.name, "year"})
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """What is searched.
+    """One validated search: the value of every parameter that a search has.
+
+    It is made from requests by :meth:`from_parameters` and :meth:`from_values`, and knows no engine. What
+    each parameter may be and what it selects is declared in :mod:`dask_regions.catalog.asking.parameters`.
 
     Attributes
     ----------
@@ -94,7 +84,7 @@ class SearchQuery:
 
     collections: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
-    bbox: boxes.BoundingBox | None = None
+    bbox: BoundingBox | None = None
     intersects: dict[str, Any] | None = None
     datetime: Interval | None = None
     filter: Expression | None = None
@@ -112,21 +102,10 @@ class SearchQuery:
         return And(parts) if len(parts) > 1 else parts[0] if parts else Always(value=True)
 
     def _conditions(self) -> Iterator[Expression]:
-        for name, values in (("collection", self.collections), ("id", self.ids)):
-            if values is not None:
-                named = Property(QUERYABLES[name])
-                yield In(named, tuple(dict.fromkeys(values))) if values else Always(value=False)
-        if self.bbox is not None:
-            yield Spatial("s_intersects", boxes.geometry(self.bbox, both_sides=True))
-        if self.intersects is not None:
-            yield Spatial("s_intersects", self.intersects)
-        if self.datetime is not None and self.datetime.end is not None:
-            yield Comparison("<=", Property(BEGAN), Value(self.datetime.end))
-        if self.datetime is not None and self.datetime.start is not None:
-            yield Comparison(">=", Property(ENDED), Value(self.datetime.start))
-        if self.q is not None:
-            yield Text(self.q)
-        yield from (part for part in (self.query, self.filter) if part is not None)
+        for parameter in parameters.TABLE:
+            value = getattr(self, parameter.name, None)
+            if value is not None:
+                yield from parameter.selects(value)
 
     @cached_property
     def order(self) -> tuple[Order, ...]:
@@ -150,72 +129,49 @@ class SearchQuery:
         return hashlib.sha256(repr((self.condition, self.order)).encode()).hexdigest()[:16]
 
     @classmethod
-    def from_parameters(cls, given: Mapping[str, str], *, limit: int = DEFAULT_LIMIT) -> SearchQuery:
-        """Make a query from the decoded parameters of a GET; `limit` is that of a request that names none."""
-        for name, value in given.items():
-            if not parameters.encodable(value):
-                raise RequestError(name, "is not valid UTF-8")
-        values: dict[str, Any] = {
-            name: value for name, value in given.items() if value or name not in PARAMETERS
-        }
-        for name in {"collections", "ids", "bbox", "q"} & values.keys():
-            values[name] = values[name].split(",")
-        # As many digits as Python reads.
-        if re.fullmatch(r"[+-]?\d{1,4000}", values.get("limit", ""), re.ASCII):
-            values["limit"] = int(values["limit"])
-        # A plus sign that was not escaped arrives as a space.
-        if "datetime" in values:
-            values["datetime"] = values["datetime"].replace(" ", "+")
-        if "sortby" in values:
-            values["sortby"] = [parameters.sort_key(part) for part in values["sortby"].split(",")]
-        if "fields" in values:
-            values["fields"] = parameters.fields(values["fields"].split(","))
-        for name in {"intersects", "query"} & values.keys():
-            values[name] = parameters.decode_json(values[name], name)
+    def from_parameters(cls, texts: Mapping[str, str], *, limit: int = DEFAULT_LIMIT) -> SearchQuery:
+        """Make a query from the texts of a query string.
+
+        Parameters
+        ----------
+        limit
+            That of a request that names none.
+        """
+        values = decode(texts, _OF_A_SEARCH)
         if "filter" in values and values.setdefault("filter-lang", "cql2-text") == "cql2-json":
-            values["filter"] = parameters.decode_json(values["filter"], "filter")
-        return cls._checked(values, limit)
+            values["filter"] = decode_json(values["filter"], "filter")
+        return cls._parsed(values, limit)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, limit: int = DEFAULT_LIMIT) -> SearchQuery:
-        """Make a query from the members of the JSON body of a POST; null counts as absent."""
+        """Make a query from the members of a JSON body; null counts as absent."""
         if values.get("fields", {}) is None:
             # stac-api-validator expects it; the extension gives null a meaning inside of fields only.
             raise RequestError("fields", "is null; leave it out, or give an object with include and exclude")
-        values = {name: value for name, value in values.items() if value is not None}
-        if isinstance(values.get("collections"), str):
-            values["collections"] = [values["collections"]]
-        return cls._checked(values, limit)
+        return cls._parsed({name: value for name, value in values.items() if value is not None}, limit)
 
     @classmethod
-    def _checked(cls, values: Mapping[str, Any], limit: int) -> SearchQuery:
+    def _parsed(cls, values: Mapping[str, Any], limit: int) -> SearchQuery:
         for name in values:
             if name not in PARAMETERS:
                 raise RequestError(name, f"is not a parameter; there are {', '.join(PARAMETERS)}")
-        if values.get("filter-crs") not in (None, _CRS84):
-            raise RequestError("filter-crs", f"only {_CRS84} is supported; leave it out")
-        if "bbox" in values and "intersects" in values:
-            raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
-        language = cql2_filter.checked(values.get("filter-lang", "cql2-json"))
-        checked = {name: _CHECKS[name](value) for name, value in values.items() if name in _CHECKS}
-        if "filter" in values:
-            checked["filter"] = cql2_filter.parse(values["filter"], language)
-        return cls(**{"limit": limit, **checked})
+        parsed = parse(_together(values), _OF_A_SEARCH)
+        return cls(**{"limit": limit, **parsed})
 
 
-# What a value, decoded from JSON or from text, has to be.
-_CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "collections": partial(parameters.texts, "collections"),
-    "ids": partial(parameters.texts, "ids"),
-    "bbox": boxes.parse,
-    "intersects": partial(geometry.parse, parameter="intersects"),
-    "datetime": parameters.interval,
-    "query": parse_query,
-    "q": parameters.phrases,
-    "sortby": parameters.sort_keys,
-    "fields": parameters.selection,
-    "limit": parameters.limit,
-    "token": parameters.token,
-}
+def _together(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with those that belong together as one: a filter comes with its language."""
+    values = dict(values)
+    reference_system(values.pop("filter-crs", CRS84))
+    if "bbox" in values and "intersects" in values:
+        raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
+    language = cql2_filter.checked(values.pop("filter-lang", "cql2-json"))
+    if "filter" in values:
+        # Last, as it takes longest.
+        values["filter"] = cql2_filter.Filter(values.pop("filter"), language)
+    return values
+
+
+_OF_A_SEARCH = parameters.of_search("items")
 #: Every parameter of a search, as callers write them.
-PARAMETERS = (*(field.name for field in fields(SearchQuery)), "filter-lang", "filter-crs")
+PARAMETERS = tuple(parameter.name for parameter in _OF_A_SEARCH)
