@@ -21,11 +21,11 @@ def test_a_sync_fills_opensearch_and_searches_are_answered_from_it(
 ) -> None:
     make(tmp_path)
     with LocalSystem(tmp_path, root=ROOT, opensearch_url=opensearch_url) as system:
-        first, again = (run_state_machine(system, "SyncCatalogStateMachine", {}) for _ in range(2))
-        found = pystac_client.Client.open(system.api_url).search(filter="scenario = 'A1B'")
-        [item] = found.items()
+        first, second = (run_state_machine(system, "SyncCatalogStateMachine", {}) for _ in range(2))
+        search = pystac_client.Client.open(system.api_url).search(filter="scenario = 'A1B'")
+        [item] = search.items()
     assert item.properties["regions"] == ["us-west-2"]
-    assert [execution["status"] for execution in (first, again)] == ["SUCCEEDED", "SUCCEEDED"]
-    reports = [json.loads(execution["output"]) for execution in (first, again)]
+    assert [execution["status"] for execution in (first, second)] == ["SUCCEEDED", "SUCCEEDED"]
+    reports = [json.loads(execution["output"]) for execution in (first, second)]
     assert [report["changed"] for report in reports] == [True, False]
     assert not list((tmp_path / "catalog").iterdir())

@@ -80,10 +80,12 @@ def run(directory: Path, console: Console) -> Iterator[LocalSystem]:
             before, after = _sync(system)
             step.done(f"{f'had {before}' if before else 'was empty'}, has {after} Items")
         with _step(console, "Find the data") as step:
-            found = {scenario: _find(system, scenario) for scenario in job.SCENARIOS}
-            step.done(", ".join(f"{name} is in {_region(items)}" for name, items in found.items()))
+            items = {scenario: _find(system, scenario) for scenario in job.SCENARIOS}
+            step.done(
+                ", ".join(f"{name} is in {_region(scenario_items)}" for name, scenario_items in items.items())
+            )
         with _step(console, "Compute beside the data") as step:
-            comparison = _compare(system, found, console)
+            comparison = _compare(system, items, console)
             step.done(f"{sum(comparison.moved.tasks.values())} Dask tasks")
         with _step(console, "Draw the figure") as step:
             file = _save(directory, comparison)
@@ -159,15 +161,17 @@ def _region(items: list[Item]) -> str:
     return str(items[0].properties["regions"][0])
 
 
-def _compare(system: LocalSystem, found: Mapping[str, list[Item]], console: Console) -> Comparison:
+def _compare(system: LocalSystem, items: Mapping[str, list[Item]], console: Console) -> Comparison:
     with dask_regions.connect(system.scheduler_address, on_message=console.print) as client:
-        datasets = {name: dask_regions.open_dataset(items, client) for name, items in found.items()}
+        datasets = {
+            name: dask_regions.open_dataset(scenario_items, client) for name, scenario_items in items.items()
+        }
         lazy = job.compute(*(datasets[scenario] for scenario in job.SCENARIOS))
         with dask_regions.transfers(client) as moved:
             result = lazy.compute()
     return Comparison(
         result=result,
-        regions={name: _region(items) for name, items in found.items()},
+        regions={name: _region(scenario_items) for name, scenario_items in items.items()},
         sizes={name: dataset[job.VARIABLE].nbytes for name, dataset in datasets.items()},
         moved=moved,
     )
@@ -187,9 +191,9 @@ def _report(console: Console, system: LocalSystem, comparison: Comparison, file:
     moved, home = comparison.moved, system.client_region
     console.print("\n[bold]Where the work ran[/bold]")
     for region, count in sorted(moved.tasks.items()):
-        reads = {held: n for (held, ran), n in moved.reads.items() if ran == region}
-        told = ", ".join(f"{n} read data of {held}" for held, n in reads.items())
-        console.print(f"  {region:<12} {count:>4} Dask tasks{f', {told}' if told else ''}")
+        reads = {source: number for (source, reader), number in moved.reads.items() if reader == region}
+        described = ", ".join(f"{number} read data of {source}" for source, number in reads.items())
+        console.print(f"  {region:<12} {count:>4} Dask tasks{f', {described}' if described else ''}")
     console.print("\n[bold]What crossed between Regions[/bold]")
     for (source, target), nbytes in sorted(moved.between.items()):
         if source != target:

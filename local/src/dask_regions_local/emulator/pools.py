@@ -160,8 +160,8 @@ class Pools:
     def list_tasks(self, request: dict[str, Any]) -> list[str]:
         """Answer ``ListTasks``: the ARNs of a service's tasks."""
         name = str(request["serviceName"]).rpartition("/")[2]
-        found = (task for task in self.tasks() if (task.region, task.service) == (request["region"], name))
-        return [task.arn for task in found if task.stop_by is None]
+        tasks = (task for task in self.tasks() if (task.region, task.service) == (request["region"], name))
+        return [task.arn for task in tasks if task.stop_by is None]
 
     def protect(self, request: dict[str, Any]) -> list[str]:
         """Answer ``UpdateTaskProtection``: have a scale-in spare tasks, or no longer; return their ARNs."""

@@ -77,7 +77,7 @@ class FileSystems:
     def __init__(self, aws: Aws, configuration: Configuration) -> None:
         self._aws, self._configuration = aws, configuration
         self._tasks: dict[str, dict[str, Any]] = {}
-        self._one = threading.Lock()
+        self._importing = threading.Lock()
 
     def create_task(self, region: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer ``CreateDataRepositoryTask``: start copying in the background."""
@@ -99,7 +99,7 @@ class FileSystems:
         return {"DataRepositoryTasks": [self._tasks[task] for task in wanted if task in self._tasks]}
 
     def _import(self, task: dict[str, Any], datasets: Sequence[Dataset]) -> None:
-        with self._one:
+        with self._importing:
             task["Lifecycle"] = "EXECUTING"
             try:
                 for dataset in datasets:

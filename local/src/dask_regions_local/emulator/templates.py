@@ -88,8 +88,8 @@ def _parse(path: Path) -> dict[str, Any]:
     return dict(template)
 
 
-def _is_resource(found: Any) -> bool:
-    return isinstance(found, dict) and "Type" in found and isinstance(found.get("Properties", {}), dict)
+def _is_resource(node: Any) -> bool:
+    return isinstance(node, dict) and "Type" in node and isinstance(node.get("Properties", {}), dict)
 
 
 def transform(template: dict[str, Any], parameters: Mapping[str, str], region: str) -> dict[str, Any]:

@@ -240,8 +240,9 @@ def put_metric(parts: Parts, value: float) -> None:
 
 def executions(parts: Parts) -> list[dict[str, Any]]:
     machines = parts.aws.client("stepfunctions", CLIENT)
-    found = machines.list_executions(stateMachineArn=parts.deployment.state_machines["Machine"])["executions"]
-    return [machines.describe_execution(executionArn=execution["executionArn"]) for execution in found]
+    machine = parts.deployment.state_machines["Machine"]
+    executions = machines.list_executions(stateMachineArn=machine)["executions"]
+    return [machines.describe_execution(executionArn=execution["executionArn"]) for execution in executions]
 
 
 def test_an_alarm_of_a_worker_region_starts_the_state_machine_of_the_client_region_once(parts: Parts) -> None:

@@ -39,8 +39,8 @@ REGION = "us-west-2"
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    with serve(REGION) as found:
-        yield found
+    with serve(REGION) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def test_the_data_are_the_source_s_own_values(buckets: tuple[Path, ...]) -> None
 
 
 def test_making_the_data_again_gives_the_same_bytes(buckets: tuple[Path, ...], tmp_path: Path) -> None:
-    again = data.make(tmp_path, ROOT)
-    assert [digests(bucket) for bucket in again] == [digests(bucket) for bucket in buckets]
+    others = data.make(tmp_path, ROOT)
+    assert [digests(bucket) for bucket in others] == [digests(bucket) for bucket in buckets]
 
 
 def test_data_that_are_there_are_left_alone(buckets: tuple[Path, ...], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,8 +56,8 @@ class Route:
         """Return the path parameters, or None where the path is another one."""
         if self.path == "$default":
             return {}
-        found = self._pattern.fullmatch(path)
-        return found and {name: unquote(value) for name, value in found.groupdict().items()}
+        match = self._pattern.fullmatch(path)
+        return match and {name: unquote(value) for name, value in match.groupdict().items()}
 
     @property
     def rank(self) -> tuple[bool, bool, int, bool]:
@@ -71,10 +71,10 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
     for path, methods in body.get("paths", {}).items():
         for method, operation in methods.items():
             uri = operation.get("x-amazon-apigateway-integration", {}).get("uri", "")
-            if found := _FUNCTION.search(uri):
+            if function := _FUNCTION.search(uri):
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 routes.append(
-                    Route(verb, path.removeprefix("/") if "$default" in path else path, *found.groups())
+                    Route(verb, path.removeprefix("/") if "$default" in path else path, *function.groups())
                 )
     return sorted(routes, key=lambda route: route.rank)
 
@@ -111,10 +111,11 @@ class HttpApi:
         """Return what answers requests by calling functions: Region, name and event to (failed, result)."""
 
         async def answer(request: Request) -> Response:
-            found = self.find(request)
-            if isinstance(found, Response):
-                return found
-            return found.response(*await call(found.region, found.function, found.event))
+            invocation = self.find(request)
+            if isinstance(invocation, Response):
+                return invocation
+            result = await call(invocation.region, invocation.function, invocation.event)
+            return invocation.response(*result)
 
         return answer
 
@@ -144,55 +145,61 @@ class HttpApi:
 
 def _event(request: Request, route: Route, parameters: Mapping[str, str]) -> dict[str, Any]:
     url = urlsplit(request.target)
-    headers: dict[str, str] = {}
-    for name, value in request.headers:
-        if (key := name.lower()) not in _DROPPED:
-            headers[key] = f"{headers[key]},{value}" if key in headers else value
+    headers = _joined((name.lower(), value) for name, value in request.headers)
+    headers = {name: value for name, value in headers.items() if name not in _DROPPED}
     cookies = headers.pop("cookie", None)
-    host = headers.get("host", "")
     headers |= {
         "x-forwarded-for": request.client,
-        "x-forwarded-port": host.rpartition(":")[2],
+        "x-forwarded-port": headers.get("host", "").rpartition(":")[2],
         "x-forwarded-proto": "http",
     }
-    query: dict[str, str] = {}
-    for name, value in parse_qsl(url.query, keep_blank_values=True):
-        query[name] = f"{query[name]},{value}" if name in query else value
     text, encoded = _text(request.body)
-    now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route.key,
         "rawPath": unquote(url.path),
         "rawQueryString": url.query,
         "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "local",
-            "domainName": host,
-            "domainPrefix": host.split(".")[0],
-            "http": {
-                "method": request.method,
-                "path": unquote(url.path),
-                "protocol": "HTTP/1.1",
-                "sourceIp": request.client,
-                "userAgent": headers.get("user-agent", ""),
-            },
-            "requestId": os.urandom(16).hex(),
-            "routeKey": route.key,
-            "stage": "$default",
-            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
-            "timeEpoch": int(now * 1000),
-        },
+        "requestContext": _context(request, route, headers),
         "isBase64Encoded": encoded,
     }
     optional: dict[str, Any] = {
-        "queryStringParameters": query,
+        "queryStringParameters": _joined(parse_qsl(url.query, keep_blank_values=True)),
         "pathParameters": dict(parameters),
         "body": text,
+        "cookies": cookies.split("; ") if cookies else None,
     }
-    optional["cookies"] = cookies.split("; ") if cookies else None
     return event | {name: value for name, value in optional.items() if value}
+
+
+def _context(request: Request, route: Route, headers: Mapping[str, str]) -> dict[str, Any]:
+    host, now = headers.get("host", ""), time.time()
+    return {
+        "accountId": "123456789012",
+        "apiId": "local",
+        "domainName": host,
+        "domainPrefix": host.split(".")[0],
+        "http": {
+            "method": request.method,
+            "path": unquote(urlsplit(request.target).path),
+            "protocol": "HTTP/1.1",
+            "sourceIp": request.client,
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "requestId": os.urandom(16).hex(),
+        "routeKey": route.key,
+        "stage": "$default",
+        "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+        "timeEpoch": int(now * 1000),
+    }
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Join the values of a name that comes more than once by commas, as API Gateway does."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
 
 
 def _text(body: bytes) -> tuple[str, bool]:

@@ -78,14 +78,14 @@ def test_a_header_may_be_sent_and_answered_twice(connection: http.client.HTTPCon
 
 
 def test_a_connection_is_kept_whatever_happens_to_a_request(connection: http.client.HTTPConnection) -> None:
-    found = []
+    statuses = []
     for method, target in (("GET", "/"), ("POST", "/broken"), ("GET", "/unsendable"), ("DELETE", "/")):
         connection.request(method, target)
         response = connection.getresponse()
         response.read()
         assert not response.will_close
-        found.append(response.status)
-    assert found == [200, 500, 500, 200]
+        statuses.append(response.status)
+    assert statuses == [200, 500, 500, 200]
 
 
 def test_head_is_answered_without_a_body(server: Server) -> None:
