@@ -13,6 +13,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from dask_regions.cli.conventions import console as make_console
+from dask_regions.cli.conventions import json_option, show_json
 from dask_regions.cli.system import Options
 from dask_regions_local.settings import ROOT
 
@@ -31,8 +33,9 @@ _directory = click.option(
 @click.command()
 @_directory
 @click.option("--keep", is_flag=True, help="Keep the system running afterwards, until Ctrl-C.")
+@json_option
 @click.pass_obj
-def demo(options: Options, directory: Path | None, keep: bool) -> None:
+def demo(options: Options, directory: Path | None, keep: bool, as_json: bool) -> None:
     """Run the main job on this machine: from an empty catalog to a figure.
 
     Starts the whole system, fills its catalog, finds air temperature under two emission scenarios
@@ -46,8 +49,12 @@ def demo(options: Options, directory: Path | None, keep: bool) -> None:
     """
     from dask_regions_local.demo.run import run
 
-    console = Console(highlight=False)
-    with run(directory or options.local, console) as system:
+    console = make_console(progress=as_json)
+    where = directory or options.local
+    with run(where, console) as system:
+        if as_json:
+            files = {"figure": str(where / "demo.png"), "result": str(where / "demo.nc")}
+            show_json(files | _addresses(system))
         if keep:
             _until_stopped(console, system, directory)
         else:
@@ -56,8 +63,9 @@ def demo(options: Options, directory: Path | None, keep: bool) -> None:
 
 @click.command()
 @_directory
+@json_option
 @click.pass_obj
-def local(options: Options, directory: Path | None) -> None:
+def local(options: Options, directory: Path | None, as_json: bool) -> None:
     """Run the whole system on this machine until Ctrl-C.
 
     Deploys the templates into an emulation of AWS, and starts a real Dask scheduler and the workers
@@ -71,23 +79,31 @@ def local(options: Options, directory: Path | None) -> None:
     from dask_regions_local.demo import data
     from dask_regions_local.emulator.system import LocalSystem
 
-    console = Console(highlight=False)
+    console = make_console(progress=as_json)
     where = directory or options.local
     with console.status("making the data"):
         data.make(where)
     with ExitStack() as stack:
         with console.status("starting the system") as status:
             system = stack.enter_context(LocalSystem(where, root=ROOT, progress=status.update))
+        if as_json:
+            show_json(_addresses(system))
         _until_stopped(console, system, directory)
 
 
-def _addresses(system: LocalSystem) -> Table:
+def _addresses(system: LocalSystem) -> dict[str, str]:
+    return {
+        "api_url": system.api_url,
+        "dashboard_url": system.dashboard_url,
+        "scheduler_address": system.scheduler_address,
+        "aws_endpoint": system.aws_endpoint,
+    }
+
+
+def _address_table(system: LocalSystem) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in (
-        ("STAC API", system.api_url),
-        ("dashboard", system.dashboard_url),
-        ("scheduler", system.scheduler_address),
-        ("AWS", system.aws_endpoint),
+    for name, value in zip(
+        ("STAC API", "dashboard", "scheduler", "AWS"), _addresses(system).values(), strict=True
     ):
         table.add_row(name, value)
     return table
@@ -95,7 +111,7 @@ def _addresses(system: LocalSystem) -> Table:
 
 def _until_stopped(console: Console, system: LocalSystem, directory: Path | None) -> None:
     """Show the addresses, and wait for Ctrl-C; on SIGTERM the system itself ends us."""
-    console.print(_addresses(system))
+    console.print(_address_table(system))
     console.print("\nRunning; Ctrl-C stops it. In another terminal:")
     # The other commands look into their own default, and do not know of --directory.
     where = f" --local {shlex.quote(str(directory))}" if directory else ""

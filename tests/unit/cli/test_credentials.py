@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, EndpointConnectionError
 from click.testing import CliRunner
 
 from dask_regions.aws.ecs import PoolService
+from dask_regions.cli.conventions import ExitCode
 from dask_regions.cli.main import main
 from dask_regions.errors import UnavailableError
 
@@ -32,7 +33,7 @@ def _nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("arguments", [["pools"], ["scale", "us-west-2", "2"], ["sync"]])
 def test_a_command_without_credentials_says_how_to_sign_in(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == ExitCode.DOWN
     assert result.output.startswith("error: ")
     assert "`aws configure`" in result.output
     assert "`dask-regions local`" in result.output

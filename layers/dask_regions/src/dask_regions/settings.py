@@ -17,7 +17,7 @@ from typing import Any
 
 from dask_regions.errors import ConfigurationError
 
-__all__ = ["Settings", "environment"]
+__all__ = ["Settings", "environment", "set_default"]
 
 _VARIABLES = {
     "system_name": "SYSTEM_NAME",
@@ -159,3 +159,9 @@ def environment(**variables: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def set_default(**variables: str) -> None:
+    """Set environment variables of this process that are not set."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)

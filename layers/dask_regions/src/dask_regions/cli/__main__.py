@@ -6,6 +6,7 @@ import sys
 
 __all__ = ["run"]
 
+#: The value of ``ExitCode.WRONG_USE``, whose module cannot be imported without the extra.
 _WRONG_USE = 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,14 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dask_regions.aws.stepfunctions import SIGN_IN
-from dask_regions.cli.operate import pools, scale, sync
+from dask_regions.cli.check import check
+from dask_regions.cli.conventions import ExitCode, exit_code
+from dask_regions.cli.pools import pools, scale
 from dask_regions.cli.search import search
-from dask_regions.cli.show import check
+from dask_regions.cli.sync import sync
 from dask_regions.cli.system import Options
 from dask_regions.errors import ConfigurationError, DaskRegionsError
+from dask_regions.settings import set_default
 
 __all__ = ["main"]
 
@@ -46,7 +48,7 @@ class _Group(click.Group):
                 raise
             for line in _lines(error):
                 click.echo(f"error: {line}", err=True)
-            ctx.exit(1)
+            ctx.exit(exit_code(error))
 
 
 def _lines(error: Exception) -> list[str]:
@@ -56,7 +58,16 @@ def _lines(error: Exception) -> list[str]:
     return [text if isinstance(error, DaskRegionsError) else f"AWS: {text}; {SIGN_IN}"]
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _epilog() -> str:
+    """Return the exit codes as the last part of the help."""
+    return "\b\nExit codes:\n" + "\n".join(f"  {code.value}  {code.meaning}" for code in ExitCode)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_epilog(),
+)
 @click.version_option(package_name="dask-regions")
 @click.option(
     "--local",
@@ -92,8 +103,9 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
       DATASETS_FILE    Regions, pools and datasets                 (datasets.yaml)
       DASK_REGIONS_API address of the catalog's STAC API
       SCHEDULER_URL    address of the scheduler's web server, for the waiting work in `pools`
+      NO_COLOR         if set, no colours; without a terminal there are none
     """
-    os.environ.setdefault("AWS_MAX_ATTEMPTS", "3")  # a person waits
+    set_default(AWS_MAX_ATTEMPTS="3")  # a person waits
     ctx.obj = Options(local=local, aws=aws)
 
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
-from dask_regions.cli.show import console, table
+from dask_regions.cli.conventions import console, json_option, show_json, show_notes, table
 from dask_regions.cli.system import Options, System
-from dask_regions.errors import RequestError, UnavailableError
+from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -35,7 +34,7 @@ _MOMENT = re.compile(r"\.\.|\d{4}(-\d\d(-\d\d([Tt].+)?)?)?|")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most this many."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write the Items as a GeoJSON FeatureCollection.")
+@json_option
 @click.pass_obj
 def search(
     options: Options,
@@ -51,7 +50,8 @@ def search(
 ) -> None:
     """Find data in the catalog, and the Regions that hold them.
 
-    All conditions must hold. Without any, everything is listed.
+    All conditions must hold. Without any, everything is listed. With --json, the answer is a GeoJSON
+    FeatureCollection. Where nothing matches, the exit code is 3.
 
     \b
     Examples:
@@ -68,17 +68,18 @@ def search(
     }
     items, matched = _ask(_address(options, api), query)
     if as_json:
-        features = {"type": "FeatureCollection", "features": [item.to_dict() for item in items]}
-        click.echo(json.dumps(features, indent=2))
+        show_json({"type": "FeatureCollection", "features": [item.to_dict() for item in items]})
     elif items:
-        console().print(
-            table(["Item", "Collection", "from", "to", "Regions", "path"], list(map(_row, items)))
-        )
-        if matched is None or matched > len(items):
-            total = f" of {matched}" if matched is not None else ""
-            console().print(Text(f"{len(items)}{total} shown; --limit shows more", style="dim"))
-    else:
-        click.echo("nothing found; drop a condition, or fill the catalog with `dask-regions sync`")
+        _show(items, matched)
+    if not items:
+        raise NotFoundError("nothing found; drop a condition, or fill the catalog with `dask-regions sync`")
+
+
+def _show(items: list[Item], matched: int | None) -> None:
+    console().print(table(["Item", "Collection", "from", "to", "Regions", "path"], list(map(_row, items))))
+    if matched is None or matched > len(items):
+        total = f" of {matched}" if matched is not None else ""
+        show_notes([f"{len(items)}{total} shown; --limit shows more"])
 
 
 def _address(options: Options, api: str | None) -> str:
@@ -134,10 +135,10 @@ def _ask(api: str, query: dict[str, Any]) -> tuple[list[Item], int | None]:
     from pystac_client.exceptions import APIError
 
     try:
-        found = Client.open(api).search(**query)
-        items = list(found.items())
+        matches = Client.open(api).search(**query)
+        items = list(matches.items())
         # One more request, and not every catalog counts.
-        return items, found.matched() if len(items) == query["max_items"] else len(items)
+        return items, matches.matched() if len(items) == query["max_items"] else len(items)
     except requests.RequestException as error:
         raise UnavailableError(f"the catalog at {api} does not answer ({error}); is it running?") from error
     except APIError as error:

@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dask_regions.config import load
+from dask_regions.errors import NotFoundError
 from dask_regions.local_state import LocalState, read_state
-from dask_regions.models import Configuration
+from dask_regions.models import Configuration, Pool
 from dask_regions.settings import Settings, environment
 
-__all__ = ["Options", "System"]
+__all__ = ["Options", "System", "pool_of"]
 
 #: boto3 wants credentials also where nobody checks them.
 _NO_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -79,3 +80,19 @@ class System:
         }
         with environment(**changes):
             yield
+
+
+def pool_of(configuration: Configuration, region: str) -> Pool:
+    """Return the bounds of a Region's pool.
+
+    Raises
+    ------
+    NotFoundError
+        Where the Region has none; the message names those that have one.
+    """
+    try:
+        return configuration.pools[region]
+    except KeyError as error:
+        raise NotFoundError(
+            f"{region} is no Region with a pool; datasets.yaml has {', '.join(configuration.pools) or 'none'}"
+        ) from error
