@@ -28,7 +28,7 @@ ATTRIBUTION = (
 )
 
 _YEARS_PER_CHUNK = 10
-#: Below the dataset's prefix: activity/institution/source/experiment/member/table/variable/grid/version.
+#: Path of a store below the dataset's prefix: activity/institution/source/experiment/member/table/variable/grid/version.
 _STORE = "ENSEMBLES/MOHC/HadGEM2-AO/{scenario}/r1i1p1f1/Ayr/air_temperature/gn/v20110101"
 
 
@@ -88,7 +88,7 @@ def _make_bucket(directory: Path, dataset: Dataset) -> Path:
     if bucket.exists():
         return bucket
     bucket.parent.mkdir(parents=True, exist_ok=True)
-    # Outside s3/, which a system that starts meanwhile uploads.
+    # It is made outside s3/, which a system that starts meanwhile uploads.
     unfinished = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
     try:
         scenario = str(dataset.properties["scenario"])

@@ -81,9 +81,7 @@ def run(directory: Path, console: Console) -> Iterator[LocalSystem]:
             step.done(f"{f'had {before}' if before else 'was empty'}, has {after} Items")
         with _step(console, "Find the data") as step:
             items = {scenario: _find(system, scenario) for scenario in job.SCENARIOS}
-            step.done(
-                ", ".join(f"{name} is in {_region(scenario_items)}" for name, scenario_items in items.items())
-            )
+            step.done(", ".join(f"{scenario} is in {_region(items[scenario])}" for scenario in items))
         with _step(console, "Compute beside the data") as step:
             comparison = _compare(system, items, console)
             step.done(f"{sum(comparison.moved.tasks.values())} Dask tasks")
@@ -163,15 +161,13 @@ def _region(items: list[Item]) -> str:
 
 def _compare(system: LocalSystem, items: Mapping[str, list[Item]], console: Console) -> Comparison:
     with dask_regions.connect(system.scheduler_address, on_message=console.print) as client:
-        datasets = {
-            name: dask_regions.open_dataset(scenario_items, client) for name, scenario_items in items.items()
-        }
+        datasets = {scenario: dask_regions.open_dataset(items[scenario], client) for scenario in items}
         lazy = job.compute(*(datasets[scenario] for scenario in job.SCENARIOS))
         with dask_regions.transfers(client) as moved:
             result = lazy.compute()
     return Comparison(
         result=result,
-        regions={name: _region(scenario_items) for name, scenario_items in items.items()},
+        regions={scenario: _region(items[scenario]) for scenario in items},
         sizes={name: dataset[job.VARIABLE].nbytes for name, dataset in datasets.items()},
         moved=moved,
     )

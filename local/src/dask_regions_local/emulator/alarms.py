@@ -20,7 +20,7 @@ from dask_regions_local.emulator.templates import ACCOUNT
 
 __all__ = ["COMPARISONS", "STATISTICS", "Alarms", "evaluate"]
 
-#: What an alarm may take of its datapoints, and how it may compare that with its threshold.
+#: Statistics that an alarm may take of its datapoints, and comparisons of these with its threshold.
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "Average": lambda values: sum(values) / len(values),
     "Maximum": max,

@@ -17,7 +17,7 @@ from dask_regions.settings import environment
 
 __all__ = ["CREDENTIALS", "Aws", "serve"]
 
-#: Nobody's: a process that has them cannot reach a real account.
+#: These are nobody's: a process that has them cannot reach a real account.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 

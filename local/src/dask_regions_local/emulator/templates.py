@@ -25,7 +25,7 @@ __all__ = ["ACCOUNT", "Resource", "Stack", "read_template"]
 ACCOUNT = "123456789012"
 _NO_VALUE = object()
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
-#: What a property that is missing or of the wrong kind ends in, here or in the emulation of AWS.
+#: Errors in which a property that is missing or of the wrong kind ends, here or in the emulation of AWS.
 _REFUSALS = (
     AttributeError,
     BotoCoreError,

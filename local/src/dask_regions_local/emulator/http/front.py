@@ -23,8 +23,8 @@ from dask_regions_local.emulator.http.server import Request, Response
 __all__ = ["HttpApi", "Invocation", "Route", "routes_of"]
 
 _FUNCTION = re.compile(r":lambda:([a-z0-9-]+):\d+:function:([^/:]+)")
-#: Hop by hop, and what API Gateway consumes itself.
-_DROPPED = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
+#: Headers between two hops, and those that API Gateway consumes itself.
+_DROPPED_HEADERS = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
 
 _CORS = {
     "allowOrigins": "access-control-allow-origin",
@@ -146,7 +146,7 @@ class HttpApi:
 def _event(request: Request, route: Route, parameters: Mapping[str, str]) -> dict[str, Any]:
     url = urlsplit(request.target)
     headers = _joined((name.lower(), value) for name, value in request.headers)
-    headers = {name: value for name, value in headers.items() if name not in _DROPPED}
+    headers = {name: value for name, value in headers.items() if name not in _DROPPED_HEADERS}
     cookies = headers.pop("cookie", None)
     headers |= {
         "x-forwarded-for": request.client,

@@ -26,11 +26,11 @@ __all__ = ["Request", "Response", "Server", "spawn"]
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 #: Requests that are answered by plain functions, and processes that start or end, at once.
-_THREADS = 64
+_MAX_THREADS = 64
 #: Seconds that a connection may be idle; an execution environment's is while its function runs, up to 900.
-_KEEP_ALIVE = 1000
+_KEEP_ALIVE_SECONDS = 1000
 #: Seconds that a server which is closed waits for what is under way.
-_GRACE = 2
+_GRACE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ _lock = threading.Lock()
 def _loop() -> asyncio.AbstractEventLoop:
     """Start the event loop of all servers of this process; it ends with the process."""
     loop = uvloop.new_event_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
+    loop.set_default_executor(ThreadPoolExecutor(_MAX_THREADS))
     thread = threading.Thread(target=loop.run_forever, name="dask-regions-http", daemon=True)
     thread.start()
 
@@ -107,10 +107,10 @@ class Server:
             log_level="critical",
             access_log=False,
             proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        # Bound here, where an error is heard; whoever connects from now on is served.
+        # The port is bound here, where an error is heard; whoever connects from now on is served.
         listener = socket.create_server(("127.0.0.1", port), backlog=config.backlog)
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
         self.url = f"http://{self.address}"
@@ -146,7 +146,7 @@ def _application(handle: Handle) -> Any:
 
 
 def _request(scope: Any, body: bytes) -> Request:
-    # One slash: what follows two would be read as a host.
+    # One slash is kept, because what follows two would be read as a host.
     target = "/" + scope["raw_path"].decode().lstrip("/")
     if query := scope["query_string"].decode():
         target += f"?{query}"
