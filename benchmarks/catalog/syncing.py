@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 from dask_regions.catalog.engines import open_catalog
 from dask_regions.errors import NotFoundError
 from dask_regions.harvest.base import Reading, StoredObject
-from dask_regions.harvest.cmip6 import Cmip6Harvester
 from dask_regions.harvest.item import item_id
+from dask_regions.harvest.layouts.cmip6 import Cmip6Harvester
 from dask_regions.models import Configuration
 from dask_regions.sync.harvesting import harvest_shard
 from dask_regions.sync.sharding import plan_shards

@@ -14,7 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dask_regions.harvest import coordinates
-from dask_regions.harvest.coordinates import Description, Variable, bounding_box, describe, merge, rfc3339
+from dask_regions.harvest.coordinates import Description, describe, merge
+from dask_regions.harvest.cubes import CoordinateMemory, Variable
+from dask_regions.harvest.extents import bounding_box, rfc3339
 
 
 class FakeCube:
@@ -197,7 +199,8 @@ class Meeting(FakeCube):
 def test_so_many_grids_are_looked_at_together_as_there_is_memory_for(
     monkeypatch: pytest.MonkeyPatch, grids: int, seconds: float, met: bool
 ) -> None:
-    monkeypatch.setattr(coordinates, "_ROOM", coordinates._Room(grids * 4 * 8))
+    memory = CoordinateMemory(grids * 4 * 8)
+    monkeypatch.setattr(coordinates, "COORDINATE_MEMORY", memory)
     grid: dict[str, Any] = {
         "lat": (("j", "i"), [[0.0, 0.0], [10.0, 10.0]], {"units": "degrees_north"}),
         "lon": (("j", "i"), [[20.0, 30.0], [20.0, 30.0]], {"units": "degrees_east"}),

@@ -28,7 +28,8 @@ ATTRIBUTION = (
 )
 
 _YEARS_PER_CHUNK = 10
-#: Path of a store below the dataset's prefix: activity/institution/source/experiment/member/table/variable/grid/version.
+#: Path of a store below the dataset's prefix:
+#: activity/institution/source/experiment/member/table/variable/grid/version.
 _STORE = "ENSEMBLES/MOHC/HadGEM2-AO/{scenario}/r1i1p1f1/Ayr/air_temperature/gn/v20110101"
 
 

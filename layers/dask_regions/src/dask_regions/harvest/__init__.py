@@ -1,5 +1,6 @@
 """Read what the catalog needs to know from data in S3, without reading the data.
 
-Start at :mod:`dask_regions.harvest.base`. The modules of the layouts import zarr and h5py; this package,
-``base`` and ``listing`` do not, so that steps which only pass names on stay light.
+Start at :mod:`dask_regions.harvest.base`; a layout is a module of :mod:`dask_regions.harvest.layouts`, which
+imports zarr or h5py. This package, ``base`` and ``listing`` do not, so that steps which only pass names on
+stay light.
 """

@@ -36,10 +36,10 @@ __all__ = [
 
 #: Class of each layout as ``module:class``: a name, because the modules import zarr or h5py.
 HARVESTERS: Mapping[Layout, str] = {
-    "cmip6": "dask_regions.harvest.cmip6:Cmip6Harvester",
-    "era5": "dask_regions.harvest.era5:Era5Harvester",
-    "netcdf": "dask_regions.harvest.netcdf_prefix:NetcdfHarvester",
-    "zarr": "dask_regions.harvest.zarr_prefix:ZarrHarvester",
+    "cmip6": "dask_regions.harvest.layouts.cmip6:Cmip6Harvester",
+    "era5": "dask_regions.harvest.layouts.era5:Era5Harvester",
+    "netcdf": "dask_regions.harvest.layouts.netcdf_prefix:NetcdfHarvester",
+    "zarr": "dask_regions.harvest.layouts.zarr_prefix:ZarrHarvester",
 }
 
 # Part of every fingerprint. Raise it when harvesters make other Items of the same data: all are read again.

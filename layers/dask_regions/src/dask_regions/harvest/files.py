@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_regions.harvest.base import ObjectStore, StoredObject
-from dask_regions.harvest.coordinates import Description, Variable, check_size, describe
+from dask_regions.harvest.coordinates import Description, describe
+from dask_regions.harvest.cubes import Variable, check_size
 
 __all__ = ["NetcdfCube", "RangedReader", "describe_file"]
 

@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore
 
 from dask_regions.errors import NotFoundError
 from dask_regions.harvest.base import ObjectStore
-from dask_regions.harvest.coordinates import Variable, check_size
+from dask_regions.harvest.cubes import Variable, check_size
 from dask_regions.harvest.listing import CONSOLIDATED, VERSION_3
 
 __all__ = ["ZarrCube"]

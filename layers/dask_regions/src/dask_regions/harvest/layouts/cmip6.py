@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from dask_regions.harvest.base import Harvester, Reading, Source
-from dask_regions.harvest.coordinates import Interval, describe, require_time
+from dask_regions.harvest.coordinates import describe, require_time
+from dask_regions.harvest.extents import Interval
 from dask_regions.harvest.item import ZARR, asset, item, item_id
 from dask_regions.harvest.listing import stores
 from dask_regions.harvest.stores import ZarrCube

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from dask_regions.harvest.base import Reading, open_harvester
-from dask_regions.harvest.cmip6 import Cmip6Harvester
+from dask_regions.harvest.layouts.cmip6 import Cmip6Harvester
 from dask_regions.models import Dataset
 from testing.sync.memory_bucket import MemoryObjects
 

@@ -13,8 +13,8 @@ import pytest
 import xarray as xr
 
 from dask_regions.harvest.base import Reading, StoredObject, open_harvester
-from dask_regions.harvest.era5 import Era5Harvester, period_interval
 from dask_regions.harvest.files import RangedReader
+from dask_regions.harvest.layouts.era5 import Era5Harvester, period_interval
 from dask_regions.models import Dataset
 from testing.sync.memory_bucket import MemoryObjects
 
