@@ -121,6 +121,23 @@ def test_a_body_is_refused_in_the_words_of_the_api(body: str, description: str) 
     assert execute(body, authorizer=IAM)[1] == {"code": "BadRequest", "description": description}
 
 
+def test_a_parameter_is_taken_only_where_it_is_declared_to_occur() -> None:
+    routes = RouteTable(
+        Route("GET /x", "public", "get", "X", "application/json", "", (LIMIT, INPUTS)),
+        Route(
+            "POST /x",
+            "public",
+            "post",
+            "X",
+            "application/json",
+            "",
+            (LIMIT, INPUTS),
+            Body(example="{}", too_long=""),
+        ),
+    )
+    assert [[parameter.name for parameter in route.takes] for route in routes] == [["limit"], ["inputs"]]
+
+
 def test_a_process_that_is_not_there_is_404() -> None:
     assert execute("{}", "median", authorizer=IAM) == (
         404,

@@ -106,7 +106,9 @@ def test_a_body_asks_the_same(call: Gateway) -> None:
         "sortby": [{"field": "id", "direction": "desc"}],
         "filter": {"op": "=", "args": [{"property": "title"}, "Rain"]},
     }
-    assert [one["id"] for one in call("/collections", "POST", body).json["collections"]] == ["b"]
+    assert [collection["id"] for collection in call("/collections", "POST", body).json["collections"]] == [
+        "b"
+    ]
 
 
 @pytest.mark.parametrize("order", ["", "&sortby=-title", "&sortby=start_datetime"])
@@ -127,7 +129,7 @@ def test_pages_of_a_post_merge_the_token(call: Gateway) -> None:
     page = call("/collections", "POST", body).json
     (link,) = links(page, "next")
     page = call(link["href"], link["method"], {**body, **link["body"]}).json
-    assert [one["id"] for one in page["collections"]] == ["d", "e"]
+    assert [collection["id"] for collection in page["collections"]] == ["d", "e"]
     assert not links(page, "next")
 
 

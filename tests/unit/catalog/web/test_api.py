@@ -40,7 +40,7 @@ ODD = [
 
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
-    return gateway(MemoryStore([make_item(one) for one in IDS], FRESHNESS), tmp_path)
+    return gateway(MemoryStore([make_item(item_id) for item_id in IDS], FRESHNESS), tmp_path)
 
 
 @pytest.mark.parametrize("path", [route.path for route in ROUTES if route.method == "GET"])
@@ -122,8 +122,7 @@ def test_an_item_is_valid_links_into_the_api_and_tells_where_it_is_and_how_fresh
             "stale": False,
         }
     }
-    found = call("/search?ids=i00").json["features"]
-    assert found == [item]
+    assert call("/search?ids=i00").json["features"] == [item]
 
 
 def test_an_item_of_several_regions_and_assets_tells_all_of_its_places(tmp_path: Path) -> None:
@@ -134,8 +133,8 @@ def test_an_item_of_several_regions_and_assets_tells_all_of_its_places(tmp_path:
     item["assets"]["data"]["alternate"]["fsx-us-east-1"] = copy
     item["assets"]["netcdf"] = {"href": "s3://demo-a1b/i.nc", "storage:refs": ["s3-us-west-2", "unknown"]}
     item["assets"]["page"] = {"href": "https://example.org/"}
-    found = gateway(MemoryStore([item]), tmp_path)("/collections/a1b/items/i").json
-    assert found["properties"][REGIONS_FIELD] == {
+    answered = gateway(MemoryStore([item]), tmp_path)("/collections/a1b/items/i").json
+    assert answered["properties"][REGIONS_FIELD] == {
         "us-east-1": {"s3": [], "fsx": ["/fsx/a copy"], "synced": None, "stale": False},
         "us-west-2": {
             "s3": ["s3://demo-a1b/i", "s3://demo-a1b/i.nc"],

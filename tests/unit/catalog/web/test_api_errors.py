@@ -14,7 +14,7 @@ from testing.catalog.stac_api import IDS, Gateway, MemoryStore, gateway, make_it
 
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
-    return gateway(MemoryStore([make_item(one) for one in IDS]), tmp_path)
+    return gateway(MemoryStore([make_item(item_id) for item_id in IDS]), tmp_path)
 
 
 @pytest.mark.parametrize(

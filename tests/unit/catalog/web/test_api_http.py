@@ -17,7 +17,7 @@ from testing.catalog.stac_api import IDS, ROOT, Gateway, MemoryStore, gateway, m
 
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
-    return gateway(MemoryStore([make_item(one) for one in IDS]), tmp_path)
+    return gateway(MemoryStore([make_item(item_id) for item_id in IDS]), tmp_path)
 
 
 def test_a_method_that_a_path_does_not_answer_is_405(call: Gateway) -> None:
@@ -66,8 +66,8 @@ def test_a_base64_body_is_read(call: Gateway) -> None:
     def answer(body: str) -> Any:
         return call.handler({**event, "body": body}, None)
 
-    found = answer(base64.b64encode(b'{"ids": ["i01"]}').decode())
-    assert len(json.loads(found["body"])["features"]) == 1
+    result = answer(base64.b64encode(b'{"ids": ["i01"]}').decode())
+    assert len(json.loads(result["body"])["features"]) == 1
     assert answer("a")["statusCode"] == 400
 
 

@@ -13,18 +13,18 @@ from testing.catalog.stac_api import IDS, Gateway, MemoryStore, gateway, links, 
 
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
-    return gateway(MemoryStore([make_item(one) for one in IDS]), tmp_path)
+    return gateway(MemoryStore([make_item(item_id) for item_id in IDS]), tmp_path)
 
 
 def test_pages_of_a_get_follow_next_links(call: Gateway) -> None:
-    found, url = [], "/collections/a1b/items?limit=4&datetime=2005-01-01T00:00:00%2B00:00"
+    paged, url = [], "/collections/a1b/items?limit=4&datetime=2005-01-01T00:00:00%2B00:00"
     while url:
         page = call(url).json
-        found += [feature["id"] for feature in page["features"]]
+        paged += [feature["id"] for feature in page["features"]]
         assert page["numberMatched"] == 6
         assert page["numberReturned"] == len(page["features"])
         url = next((link["href"] for link in links(page, "next")), "")
-    assert found == ["i00", "i01", "i02", "i03", "i04", "é ü+%/"]
+    assert paged == ["i00", "i01", "i02", "i03", "i04", "é ü+%/"]
 
 
 def test_a_last_page_that_is_full_has_no_next_link(call: Gateway) -> None:
@@ -46,13 +46,13 @@ def test_pages_of_a_post_merge_the_token_into_the_body(call: Gateway) -> None:
 def test_a_page_ends_before_it_outgrows_an_answer_of_lambda(tmp_path: Path) -> None:
     # A quote takes four bytes: it is escaped in the Item, and again in the function's result.
     call = gateway(MemoryStore([make_item(f"i{n}", title='"' * 500_000) for n in range(6)]), tmp_path)
-    found, url = 0, "/search"
+    paged, url = 0, "/search"
     while url:
         answer = call(url)
-        found += len(answer.json["features"])
+        paged += len(answer.json["features"])
         assert len(json.dumps(answer.text)) < 6_000_000
         url = next((link["href"] for link in links(answer.json, "next")), "")
-    assert found == 6
+    assert paged == 6
 
 
 def test_fields_choose_what_items_show(call: Gateway) -> None:
@@ -110,18 +110,18 @@ def test_aggregations_count_what_matches(tmp_path: Path) -> None:
         make_item("c", "e1", start_datetime="2001-02-03T00:00:00Z", scenario=None),
     ]
     call = gateway(MemoryStore(items), tmp_path)
-    names = [one["name"] for one in call("/aggregations").json["aggregations"]]
+    names = [described["name"] for described in call("/aggregations").json["aggregations"]]
     assert (
         call("/collections/a1b/aggregations").json["aggregations"]
         == call("/aggregations").json["aggregations"]
     )
     answer = call(f"/aggregate?aggregations={','.join(names)}")
-    found = {one["name"]: one for one in answer.json["aggregations"]}
-    assert list(found) == names
-    assert found["total_count"] == {"name": "total_count", "data_type": "integer", "value": 3}
+    counts = {count["name"]: count for count in answer.json["aggregations"]}
+    assert list(counts) == names
+    assert counts["total_count"] == {"name": "total_count", "data_type": "integer", "value": 3}
     counted = {
-        name: {bucket["key"]: bucket["frequency"] for bucket in one["buckets"]}
-        for name, one in found.items()
+        name: {bucket["key"]: bucket["frequency"] for bucket in count["buckets"]}
+        for name, count in counts.items()
         if name != "total_count"
     }
     assert counted == {
@@ -131,7 +131,7 @@ def test_aggregations_count_what_matches(tmp_path: Path) -> None:
         "scenario_frequency": {"A1B": 2},
         "year_frequency": {"2000": 2, "2001": 1},
     }
-    assert found["year_frequency"]["data_type"] == "numeric"
+    assert counts["year_frequency"]["data_type"] == "numeric"
     body = {
         "aggregations": ["total_count"],
         "filter": {"op": "a_contains", "args": [{"property": "variables"}, ["rainfall"]]},

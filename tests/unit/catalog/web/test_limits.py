@@ -14,15 +14,15 @@ from pydantic_core import to_json
 
 from dask_regions.catalog import stac
 from dask_regions.catalog.asking import paging
-from dask_regions.catalog.asking.filter import parse
+from dask_regions.catalog.asking.cql2.filter import parse
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.asking.values import Fields
 from dask_regions.catalog.sqlite import SqliteCatalog, reader
 from dask_regions.errors import RequestError, UnavailableError
 from testing.catalog.stac_api import MemoryStore, fill, gateway, make_item
 
-# Of Lambda, in bytes.
-_ANSWER = 6_291_556
+# Lambda answers with no more.
+_MAXIMUM_ANSWER_BYTES = 6_291_556
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_error_about_a_long_text_fits_an_answer_and_names_the_fix(
     assert answer.status == 400
     assert answer.json["description"].startswith(start)
     assert answer.json["description"].endswith(end)
-    assert len(json.dumps(answer.text)) < _ANSWER
+    assert len(json.dumps(answer.text)) < _MAXIMUM_ANSWER_BYTES
 
 
 def test_a_page_of_items_with_many_assets_fits_an_answer() -> None:
@@ -107,7 +107,7 @@ def test_a_page_of_items_with_many_assets_fits_an_answer() -> None:
     base = "https://abcdefghij.execute-api.eu-west-2.amazonaws.com"
     answer = to_json([stac.complete(item, {}, base) for item in page]).decode()
     assert len(page) > 100
-    assert len(json.dumps(answer)) < _ANSWER
+    assert len(json.dumps(answer)) < _MAXIMUM_ANSWER_BYTES
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ def call(tmp_path: Path) -> Gateway:
 
 @pytest.fixture
 def document(call: Gateway) -> dict[str, Any]:
-    found: dict[str, Any] = call("/api").json
-    return found
+    described: dict[str, Any] = call("/api").json
+    return described
 
 
 def path_of(route: Route) -> str:
@@ -64,7 +64,11 @@ def parameters_of(document: dict[str, Any], route: Route) -> dict[str, dict[str,
         assert schema["additionalProperties"] is False
         properties: dict[str, dict[str, Any]] = schema["properties"]
         return properties
-    return {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    return {
+        parameter["name"]: parameter["schema"]
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+    }
 
 
 def send(call: Gateway, route: Route, name: str, value: Any = None) -> Any:
@@ -169,13 +173,13 @@ def check_core(call: Gateway) -> None:
 
 
 def check_collections(call: Gateway) -> None:
-    assert [one["id"] for one in call("/collections").json["collections"]] == ["a1b", "e1"]
+    assert [collection["id"] for collection in call("/collections").json["collections"]] == ["a1b", "e1"]
     assert call("/collections/a1b").json["id"] == "a1b"
 
 
 def check_features(call: Gateway) -> None:
     page = call("/collections/e1/items").json
-    assert (page["type"], [one["id"] for one in page["features"]]) == ("FeatureCollection", ["i0"])
+    assert (page["type"], [item["id"] for item in page["features"]]) == ("FeatureCollection", ["i0"])
     assert call("/collections/e1/items/i0").headers["content-type"] == "application/geo+json"
 
 
@@ -192,26 +196,33 @@ def check_fields(call: Gateway) -> None:
 
 def check_sort(call: Gateway) -> None:
     both(call, "sortby=-id&filter=collection = 'a1b'", ["i1", "i0"])
-    assert [one["id"] for one in call("/collections?sortby=-title").json["collections"]] == ["e1", "a1b"]
+    assert [collection["id"] for collection in call("/collections?sortby=-title").json["collections"]] == [
+        "e1",
+        "a1b",
+    ]
 
 
 def check_query(call: Gateway) -> None:
     both(call, 'query={"title": {"startsWith": "Air"}}', ["i1"])
-    assert [one["id"] for one in call('/collections?query={"id":{"eq":"e1"}}').json["collections"]] == ["e1"]
+    assert [
+        collection["id"] for collection in call('/collections?query={"id":{"eq":"e1"}}').json["collections"]
+    ] == ["e1"]
     counted = call('/aggregate?aggregations=total_count&query={"id":{"eq":"i1"}}').json["aggregations"]
     assert counted[0]["value"] == 1
 
 
 def check_filter(call: Gateway) -> None:
     both(call, "filter=title = 'Air over water'", ["i1"])
-    assert [one["id"] for one in call("/collections?filter=id='e1'").json["collections"]] == ["e1"]
+    assert [collection["id"] for collection in call("/collections?filter=id='e1'").json["collections"]] == [
+        "e1"
+    ]
     counted = call("/aggregate?aggregations=total_count&filter=id='i0'").json["aggregations"]
     assert counted[0]["value"] == 2
 
 
 def check_free_text(call: Gateway) -> None:
     both(call, "q=over water", ["i1"])
-    assert [one["id"] for one in call("/collections?q=rainfall").json["collections"]] == ["e1"]
+    assert [collection["id"] for collection in call("/collections?q=rainfall").json["collections"]] == ["e1"]
 
 
 def check_collection_search(call: Gateway) -> None:

@@ -116,7 +116,7 @@ def test_a_region_that_is_on_no_map_is_listed(tmp_path: Path) -> None:
     text = DATASETS.replace("us-east-1", "xx-nowhere-9")
     call = Gateway(create_app(MemoryStore(), lambda: load_configuration(tmp_path, text)).resolve)
     page = Page(call("/", headers={"Accept": BROWSER}).text)
-    # With its Collection, and in the list of Regions.
+    # It is listed with its Collection, and among the Regions.
     assert page.text.count("xx-nowhere-9") == 2
     assert "never synced" in page.text
 

@@ -55,7 +55,7 @@ SpatialOperator = Literal[
     "s_within",
 ]
 
-#: What the operators mean: of two values, and of two arrays as sets.
+#: The operators' meanings, for two values, and for two arrays as sets.
 COMPARISONS: Mapping[ComparisonOperator, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -67,7 +67,7 @@ COMPARISONS: Mapping[ComparisonOperator, Callable[[Any, Any], bool]] = {
 ARRAYS: Mapping[ArrayOperator, Callable[[AbstractSet[Any], AbstractSet[Any]], bool]] = {
     "a_contains": operator.ge,
     "a_containedBy": operator.le,
-    "a_overlaps": lambda one, other: not one.isdisjoint(other),
+    "a_overlaps": lambda values, others: not values.isdisjoint(others),
     "a_equals": operator.eq,
 }
 

@@ -65,7 +65,7 @@ QUERYABLES: dict[str, Queryable] = {
         Queryable("cmip6:frequency", "string", "CMIP6 frequency, e.g. mon"),
     )
 }
-#: What few Items differ in: Collections sum up its values.
+#: Queryables that have few values, which Collections sum up.
 FACETS = tuple(
     queryable
     for queryable in QUERYABLES.values()

@@ -19,9 +19,9 @@ STAC_VERSION = "1.1.0"
 _GEOJSON = "application/geo+json"
 _SCHEMA = "application/schema+json"
 _RELATION = "http://www.opengis.net/def/rel/ogc/1.0/"
-#: What names a document; the fields extension cannot leave it out.
+#: These name a document; the fields extension cannot leave it out.
 _ALWAYS = ("type", "stac_version", "id", "collection")
-# What it answers with where it is used without naming a field: a valid document and no more.
+# Where it is used without naming a field, it answers with a valid document and no more.
 _INTERVAL = ("properties.datetime", "properties.start_datetime", "properties.end_datetime")
 _ITEM_NEEDS = ("geometry", "bbox", "links", "assets", *_INTERVAL)
 _COLLECTION_NEEDS = ("description", "license", "extent", "links")
@@ -178,7 +178,7 @@ def _selected(document: Mapping[str, Any], chosen: _Chosen, everything: bool) ->
 
 def collection(
     dataset: Dataset,
-    held: Mapping[str, Any] | None,
+    stored: Mapping[str, Any] | None,
     freshness: Mapping[str, Mapping[str, Any]],
     base: str,
 ) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def collection(
     ----------
     dataset
         Its entry in the configuration.
-    held
+    stored
         Its entry of the store's ``collections()``; None where the store has no Items of it.
     freshness
         The store's ``freshness()``.
@@ -196,9 +196,9 @@ def collection(
         Base URL of the API, without a slash at its end.
     """
     url = f"{base}/collections/{dataset.id}"
-    held = held or {}
+    stored = stored or {}
     regions = {copy.region: _region_of(copy, freshness) for copy in dataset.copies()}
-    summaries = dict(held.get("summaries", {}))
+    summaries = dict(stored.get("summaries", {}))
     summaries["regions"] = sorted({*regions, *summaries.get("regions", ())})
     return {
         "type": "Collection",
@@ -208,8 +208,8 @@ def collection(
         "description": dataset.description,
         "license": dataset.license,
         "extent": {
-            "spatial": {"bbox": [held.get("bbox") or [-180.0, -90.0, 180.0, 90.0]]},
-            "temporal": {"interval": [held.get("interval") or [None, None]]},
+            "spatial": {"bbox": [stored.get("bbox") or [-180.0, -90.0, 180.0, 90.0]]},
+            "temporal": {"interval": [stored.get("interval") or [None, None]]},
         },
         "summaries": summaries,
         REGIONS_FIELD: regions,

@@ -52,8 +52,8 @@ class Call:
         RequestError
             Naming the parameter.
         """
-        values = self.values if self.route.body else decode(self.values, self.route.parameters)
-        return parse(values, self.route.parameters)
+        values = self.values if self.route.body else decode(self.values, self.route.takes)
+        return parse(values, self.route.takes)
 
 
 _Operation: TypeAlias = Callable[[Call], Response]
@@ -109,7 +109,7 @@ def _values(request: Request, route: Route) -> Mapping[str, Any]:
     if route.body is not None:
         refuse_others(request.parameters, ())
     values = _members(request, route.body) if route.body is not None else request.parameters
-    refuse_others(values, route.parameters)
+    refuse_others(values, route.takes)
     return values
 
 

@@ -99,7 +99,7 @@ def _operation(route: Route) -> dict[str, Any]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     if route.body is None:
-        parameters += map(_parameter, route.parameters)
+        parameters += map(_parameter, route.takes)
     else:
         described["requestBody"] = {"required": False, **_body(route)}
     return {**described, **({"parameters": parameters} if parameters else {})}
@@ -124,7 +124,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _body(route: Route) -> dict[str, Any]:
     properties = {
         parameter.name: {"description": parameter.description, **(parameter.body or {})}
-        for parameter in route.parameters
+        for parameter in route.takes
     }
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"content": {"application/json": {"schema": schema}}}

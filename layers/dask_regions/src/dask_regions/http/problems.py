@@ -11,7 +11,7 @@ from dask_regions.http.messages import Response
 
 __all__ = ["SCHEMA", "problem", "problem_of"]
 
-#: What every error's body consists of, for the OpenAPI document.
+#: Every error's body, for the OpenAPI document.
 SCHEMA = {
     "type": "object",
     "required": ["code", "description"],

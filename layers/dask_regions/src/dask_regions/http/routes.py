@@ -75,7 +75,8 @@ class Route:
     summary
         One line for people.
     parameters
-        Of the query string; of the body's object where there is a body. Others are refused.
+        Of the query string; of the body's object where there is a body. Others are refused, and so are those
+        that do not occur there.
     body
         None where the route takes none.
     also
@@ -103,6 +104,15 @@ class Route:
     @property
     def path(self) -> str:
         return self.key.partition(" ")[2]
+
+    @property
+    def takes(self) -> tuple[Parameter, ...]:
+        """The parameters that may occur where this route looks for them: in its query string or its body."""
+        return tuple(
+            parameter
+            for parameter in self.parameters
+            if (parameter.query if self.body is None else parameter.body) is not None
+        )
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters of a decoded path, or None where it belongs to another route."""

@@ -72,20 +72,22 @@ def describe() -> list[dict[str, str]]:
     ]
 
 
-def document(names: Sequence[str], total: int, found: Mapping[str, Sequence[Bucket]]) -> list[dict[str, Any]]:
+def document(
+    names: Sequence[str], total: int, buckets: Mapping[str, Sequence[Bucket]]
+) -> list[dict[str, Any]]:
     """Return the answer's aggregations, in the order in which they were asked for.
 
     Parameters
     ----------
     names
         From :func:`chosen`.
-    total, found
+    total, buckets
         As :meth:`dask_regions.catalog.engines.Store.aggregate` returns them.
     """
     return [
         {"name": TOTAL, "data_type": "integer", "value": total}
         if name == TOTAL
-        else _distribution(AGGREGATIONS[name], found[AGGREGATIONS[name].queryable])
+        else _distribution(AGGREGATIONS[name], buckets[AGGREGATIONS[name].queryable])
         for name in names
     ]
 

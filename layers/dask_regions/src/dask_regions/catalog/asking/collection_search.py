@@ -26,7 +26,7 @@ from dask_regions.names import REGIONS_FIELD
 
 __all__ = ["QUERYABLE_NAMES", "Found", "describe", "search"]
 
-#: What a filter or a sort of Collections may name: that which every summary of a Collection has in full.
+#: A filter or a sort of Collections may name these, which every summary of a Collection has in full.
 QUERYABLE_NAMES = ("id", "title", "start_datetime", "end_datetime", "regions")
 _INTERNAL = (BEGAN.name, ENDED.name)
 # Collections belong to no generation: what they say changes with the catalog, which they are does not.
@@ -82,8 +82,8 @@ def search(query: SearchQuery, collections: Sequence[dict[str, Any]]) -> Found:
         for subject, collection in subjects
         if evaluate(query.condition, subject)
     ]
-    matching.sort(key=lambda found: found[0])
-    rest = [found for found in matching if after is None or found[0].is_after(after.values)]
+    matching.sort(key=lambda match: match[0])
+    rest = [match for match in matching if after is None or match[0].is_after(after.values)]
     page = paging.cut([collection for _, collection in rest[: query.limit]])
     token = None
     if len(page) < len(rest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dask_regions.catalog.asking.parameters import TABLE
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.errors import RequestError, UnavailableError
 
@@ -12,6 +13,9 @@ __all__ = ["SEARCH_SECONDS", "too_slow"]
 SEARCH_SECONDS = 15
 
 
+_COSTLY = [parameter.name for parameter in reversed(TABLE) if parameter.costly]
+
+
 def too_slow(query: SearchQuery, seconds: float) -> RequestError | UnavailableError:
     """Return the error of a search that was stopped: it names the parameter that can make it cheaper.
 
@@ -20,9 +24,7 @@ def too_slow(query: SearchQuery, seconds: float) -> RequestError | UnavailableEr
     seconds
         How long it was let run.
     """
-    costly = next(
-        (name for name in ("filter", "query", "q", "intersects") if getattr(query, name) is not None), None
-    )
+    costly = next((name for name in _COSTLY if getattr(query, name) is not None), None)
     if costly is None:
         return UnavailableError(f"the search took longer than {seconds:.0f} s and was stopped; try again")
     return RequestError(

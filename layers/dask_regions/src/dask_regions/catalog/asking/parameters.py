@@ -15,7 +15,7 @@ from dask_regions import boxes
 from dask_regions.boxes import BoundingBox
 from dask_regions.catalog import geometry
 from dask_regions.catalog.asking import aggregation, values
-from dask_regions.catalog.asking import filter as cql2_filter
+from dask_regions.catalog.asking.cql2 import filter as cql2_filter
 from dask_regions.catalog.asking.query_extension import parse_query
 from dask_regions.catalog.expression import (
     Always,
@@ -73,11 +73,14 @@ class SearchParameter(Parameter):
     ----------
     searches
         Those that take it: of Items, of Collections, and the counting of Items.
+    costly
+        Whether it can make a search take long. Of several, the later in the table is told to the caller.
     selects
         The conditions that a parsed value puts on what is found; by default none.
     """
 
     searches: Sequence[Search]
+    costly: bool = False
     selects: Callable[[Any], Iterable[Expression]] = _selects_all
 
 
@@ -153,6 +156,7 @@ TABLE: tuple[SearchParameter, ...] = (
         decode=partial(decode_json, parameter="intersects"),
         parse=partial(geometry.parse, parameter="intersects"),
         selects=_intersecting,
+        costly=True,
     ),
     SearchParameter(
         name="bbox",
@@ -187,6 +191,7 @@ TABLE: tuple[SearchParameter, ...] = (
         decode=values.split,
         parse=values.phrases,
         selects=_saying,
+        costly=True,
     ),
     SearchParameter(
         name="query",
@@ -197,6 +202,7 @@ TABLE: tuple[SearchParameter, ...] = (
         decode=partial(decode_json, parameter="query"),
         parse=parse_query,
         selects=_itself,
+        costly=True,
     ),
     SearchParameter(
         # It is read together with filter-lang, and so decoded by SearchQuery.
@@ -207,6 +213,7 @@ TABLE: tuple[SearchParameter, ...] = (
         body={},
         parse=cql2_filter.parse_filter,
         selects=_itself,
+        costly=True,
     ),
     SearchParameter(
         name="filter-lang",

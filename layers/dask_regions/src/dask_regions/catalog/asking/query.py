@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dask_regions.boxes import BoundingBox
-from dask_regions.catalog.asking import filter as cql2_filter
 from dask_regions.catalog.asking import parameters
+from dask_regions.catalog.asking.cql2 import filter as cql2_filter
 from dask_regions.catalog.asking.values import CRS84, DEFAULT_LIMIT, Fields, SortKey, reference_system
 from dask_regions.catalog.expression import Always, And, Expression
 from dask_regions.catalog.queryables import BEGAN, ENDED, QUERYABLES, Queryable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dask_regions.catalog.asking.operands import literal
+from dask_regions.catalog.asking.cql2.operands import literal
 from dask_regions.catalog.expression import (
     Always,
     And,

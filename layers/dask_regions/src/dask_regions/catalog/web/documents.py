@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from dask_regions.catalog.asking import filter as cql2_filter
+from dask_regions.catalog.asking.cql2 import filter as cql2_filter
 from dask_regions.catalog.stac import STAC_VERSION, link
 from dask_regions.catalog.web.routes import GEOJSON, OPENAPI, SCHEMA
 
@@ -22,7 +22,7 @@ _FEATURES = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf"
 _CQL2 = "http://www.opengis.net/spec/cql2/1.0/conf"
 _FILTER = "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf"
 
-#: What works, and no more: ``tests/unit/test_catalog_openapi.py`` asks for each of them.
+#: Each of these works: ``tests/unit/catalog/web/test_openapi.py`` asks for it.
 CONFORMANCE = [
     *(f"{_STAC}/v1.0.0/{name}" for name in ("core", "collections", "ogcapi-features", "item-search")),
     *(

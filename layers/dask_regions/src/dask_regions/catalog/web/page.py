@@ -26,7 +26,7 @@ def landing_page(
     base: str,
     configuration: Configuration,
     collections: Iterable[Mapping[str, Any]],
-    held: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, Mapping[str, Any]],
     freshness: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """Return the page that answers ``GET /`` in a browser.
@@ -39,22 +39,26 @@ def landing_page(
         Its Regions are on the map.
     collections
         STAC Collections.
-    held, freshness
+    stored, freshness
         As the store has them, by Collection and by Region.
     """
     shown = list(collections)
-    holding = {
-        region.name: [one["title"] for one in shown if region.name in one["summaries"]["regions"]]
+    titles = {
+        region.name: [
+            collection["title"] for collection in shown if region.name in collection["summaries"]["regions"]
+        ]
         for region in configuration.regions
     }
-    items = sum(one.get("items", 0) for one in held.values())
+    items = sum(collection.get("items", 0) for collection in stored.values())
     return _filled(
         "page.html",
         base=escape(base),
-        summary=escape(_summary(len(shown), items, sum(map(bool, holding.values())))),
+        summary=escape(_summary(len(shown), items, sum(map(bool, titles.values())))),
         land=_read("land.svg"),
-        points="".join(_point(region, holding[region], freshness) for region in holding),
-        collections="".join(_collection(one, held.get(one["id"], {}), base) for one in shown),
+        points="".join(_point(region, titles[region], freshness) for region in titles),
+        collections="".join(
+            _collection(collection, stored.get(collection["id"], {}), base) for collection in shown
+        ),
         regions="".join(_region(region.name, region.client, freshness) for region in configuration.regions),
         browser=escape(_BROWSER + base.removeprefix("https://")),
         title=escape(configuration.client_region.name),
@@ -84,7 +88,7 @@ def _point(region: str, titles: list[str], freshness: Mapping[str, Mapping[str, 
     )
 
 
-def _collection(collection: Mapping[str, Any], held: Mapping[str, Any], base: str) -> str:
+def _collection(collection: Mapping[str, Any], stored: Mapping[str, Any], base: str) -> str:
     url = f"{base}/collections/{collection['id']}"
     start, end = collection["extent"]["temporal"]["interval"][0]
     period = f"{(start or '…')[:10]} to {(end or '…')[:10]}" if start or end else "—"
@@ -92,7 +96,7 @@ def _collection(collection: Mapping[str, Any], held: Mapping[str, Any], base: st
     return (
         f'<tr><td><a href="{escape(url)}">{escape(collection["title"])}</a>'
         f"<p>{escape(collection['description'])}</p></td>"
-        f'<td class="number"><a href="{escape(url)}/items">{held.get("items", 0):,}</a></td>'
+        f'<td class="number"><a href="{escape(url)}/items">{stored.get("items", 0):,}</a></td>'
         f"<td>{escape(period)}</td><td>{escape(regions)}</td></tr>"
     )
 
@@ -100,13 +104,13 @@ def _collection(collection: Mapping[str, Any], held: Mapping[str, Any], base: st
 def _region(region: str, client: bool, freshness: Mapping[str, Mapping[str, Any]]) -> str:
     state = freshness.get(region)
     if state is None:
-        told = "client Region: notebooks, scheduler, catalog" if client else "never synced"
+        state_of_sync = "client Region: notebooks, scheduler, catalog" if client else "never synced"
     elif state["stale"]:
-        told = f"stale: the last sync failed; last good sync {state['synced'] or 'never'}"
+        state_of_sync = f"stale: the last sync failed; last good sync {state['synced'] or 'never'}"
     else:
-        told = f"last sync {state['synced']}"
+        state_of_sync = f"last sync {state['synced']}"
     name = PLACES.get(region, ("",))[0]
-    return f"<tr><td>{escape(region)}</td><td>{escape(name)}</td><td>{escape(told)}</td></tr>"
+    return f"<tr><td>{escape(region)}</td><td>{escape(name)}</td><td>{escape(state_of_sync)}</td></tr>"
 
 
 def api_page(description: Mapping[str, Any]) -> str:
@@ -126,14 +130,17 @@ def api_page(description: Mapping[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-    named = {one["name"]: (one["description"], one["schema"]) for one in parameters}
+    named = {
+        parameter["name"]: (parameter["description"], parameter["schema"])
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+    }
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        named |= {name: (of["description"], of) for name, of in schema["properties"].items()}
+        named |= {name: (member["description"], member) for name, member in schema["properties"].items()}
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_kind(schema))}</td><td>{escape(told)}</td></tr>"
-        for name, (told, schema) in named.items()
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_kind(schema))}</td><td>{escape(text)}</td></tr>"
+        for name, (text, schema) in named.items()
     )
     table = f"<table>{rows}</table>" if rows else ""
     return (

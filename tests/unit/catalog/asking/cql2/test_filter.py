@@ -10,7 +10,7 @@ import cql2
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dask_regions.catalog.asking.filter import parse
+from dask_regions.catalog.asking.cql2.filter import parse
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.expression import Always, Comparison, In, Like
 from dask_regions.catalog.sqlite import SqliteCatalog

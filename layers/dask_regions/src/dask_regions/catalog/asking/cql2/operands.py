@@ -16,8 +16,8 @@ from dask_regions.words import fold
 
 __all__ = ["arguments_of", "instant", "kind_of", "literal", "operand"]
 
-# Beyond every year, and well within what engines compare exactly.
-_LARGEST = 10**9
+# It is beyond every year, and well within what engines compare exactly.
+_MAXIMUM_INTEGER = 10**9
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -88,7 +88,7 @@ def literal(value: Any, kind: Kind, parameter: str) -> Scalar:
         return instant(value, parameter)
     if kind == "integer" and isinstance(value, (int, float)) and not isinstance(value, bool):
         if not math.isnan(value):
-            value = max(-_LARGEST, min(_LARGEST, value))
+            value = max(-_MAXIMUM_INTEGER, min(_MAXIMUM_INTEGER, value))
             return int(value) if value == int(value) else value
     elif kind == "string" and isinstance(value, str):
         return value

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, cast
 import cql2
 
 from dask_regions.catalog import geometry
-from dask_regions.catalog.asking.operands import arguments_of, kind_of, literal, operand
-from dask_regions.catalog.asking.temporal import TEMPORAL, temporal
+from dask_regions.catalog.asking.cql2.operands import arguments_of, kind_of, literal, operand
+from dask_regions.catalog.asking.cql2.temporal import TEMPORAL, temporal
 from dask_regions.catalog.expression import (
     COMPARISONS,
     Always,
@@ -67,18 +67,18 @@ _MAXIMUM_TERMS = 500
 _MAXIMUM_DEPTH = 16
 # Each may double the time that the parser takes to find out that what is inside makes no sense.
 _MAXIMUM_PARENTHESES = 10
-# Values of one filter in JSON, enough for 500 comparisons (a bare true or false counts as two).
+# One filter in JSON may have so many: enough for 500 comparisons (a bare true or false counts as two).
 _MAXIMUM_VALUES = 1600
 # OpenSearch refuses longer patterns.
-_MAXIMUM_PATTERN = 1_000
+_PATTERN_CHARACTERS = 1_000
 # Each is compared with every distinct geometry there is.
 _MAXIMUM_SPATIAL = 20
 _NUMBER = r"[+-]?\d+(?:\.\d*)?"
-# Coordinates of WKT: they nest no deeper, however many they are.
+# Coordinates of WKT nest no deeper, however many they are.
 _COORDINATES = re.compile(rf"\(\s*{_NUMBER}(?:[\s,]+{_NUMBER})*\s*\)", re.ASCII)
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
-# With the operands swapped; the others mean the same either way.
+# The operators that mean something else when their operands are swapped.
 _CONVERSE = {
     "s_contains": "s_within", "s_within": "s_contains",
     "a_contains": "a_containedBy", "a_containedBy": "a_contains",
@@ -249,8 +249,8 @@ def _like(expression: Mapping[str, Any]) -> Expression:
         raise _unsupported("like with anything but a text as its pattern")
     if kind_of(value) != "string":
         raise RequestError("filter", "like takes a property that is a string")
-    if len(pattern) > _MAXIMUM_PATTERN:
-        raise RequestError("filter", f"like takes a pattern of up to {_MAXIMUM_PATTERN} characters")
+    if len(pattern) > _PATTERN_CHARACTERS:
+        raise RequestError("filter", f"like takes a pattern of up to {_PATTERN_CHARACTERS} characters")
     subject = operand(value, "string")
     if isinstance(subject, Value):
         raise RequestError("filter", "like takes a property that is a string")
@@ -266,25 +266,25 @@ def _is_null(expression: Mapping[str, Any]) -> Expression:
 
 
 def _array(expression: Mapping[str, Any]) -> Expression:
-    operator, (held, wanted) = expression["op"], arguments_of(expression, 2)
+    operator, (named, wanted) = expression["op"], arguments_of(expression, 2)
     if isinstance(wanted, dict):
-        held, wanted, operator = wanted, held, _CONVERSE.get(operator, operator)
+        named, wanted, operator = wanted, named, _CONVERSE.get(operator, operator)
     wanted = [wanted] if isinstance(wanted, str) else wanted
-    if kind_of(held) != "strings" or not isinstance(wanted, list):
+    if kind_of(named) != "strings" or not isinstance(wanted, list):
         raise RequestError("filter", f"{operator} takes an array property and a list of texts")
     values: list[Scalar] = [literal(entry, "string", "filter") for entry in wanted]
     return Array(
         cast("ArrayOperator", operator),
-        Property(find(held["property"], "filter")),
+        Property(find(named["property"], "filter")),
         tuple(dict.fromkeys(map(str, values))),
     )
 
 
 def _spatial(expression: Mapping[str, Any]) -> Expression:
-    operator, (held, wanted) = expression["op"], arguments_of(expression, 2)
+    operator, (named, wanted) = expression["op"], arguments_of(expression, 2)
     if wanted == {"property": GEOMETRY}:
-        held, wanted, operator = wanted, held, _CONVERSE.get(operator, operator)
-    if held != {"property": GEOMETRY} or not isinstance(wanted, dict) or "property" in wanted:
+        named, wanted, operator = wanted, named, _CONVERSE.get(operator, operator)
+    if named != {"property": GEOMETRY} or not isinstance(wanted, dict) or "property" in wanted:
         raise RequestError("filter", f"{operator} takes the property {GEOMETRY} and a geometry")
     return Spatial(cast("SpatialOperator", operator), geometry.parse(wanted, "filter"))
 
@@ -309,16 +309,16 @@ _PREDICATES: dict[str, Callable[[Mapping[str, Any]], Expression]] = {
 
 def _alike(operator: str, arguments: Sequence[Any]) -> list[Operand]:
     """Return operands of one kind; literals take the kind of what they are compared with."""
-    kinds = [found for argument in arguments if (found := kind_of(argument)) is not None]
+    kinds = [kind for argument in arguments if (kind := kind_of(argument)) is not None]
     if "strings" in kinds:
         raise RequestError("filter", f"{operator} compares no arrays; use a_contains")
     properties = [
-        found
+        kind
         for argument in arguments
-        if isinstance(argument, dict) and (found := kind_of(argument)) is not None
+        if isinstance(argument, dict) and (kind := kind_of(argument)) is not None
     ]
-    kind = (properties or kinds or ["string"])[0]
-    return [operand(argument, kind) for argument in arguments]
+    common = (properties or kinds or ["string"])[0]
+    return [operand(argument, common) for argument in arguments]
 
 
 def _unsupported(what: str) -> RequestError:

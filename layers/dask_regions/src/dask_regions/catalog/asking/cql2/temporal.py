@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from dask_regions.catalog.asking.operands import arguments_of, instant
+from dask_regions.catalog.asking.cql2.operands import arguments_of, instant
 from dask_regions.catalog.expression import (
     COMPARISONS,
     Always,
