@@ -180,4 +180,4 @@ def test_dask_would_read_a_dataset_to_measure_it(tmp_path: Any) -> None:
     path = tmp_path / "data.nc"
     xr.Dataset({"x": ("time", np.arange(100_000.0))}).to_netcdf(path, engine="h5netcdf")
     with xr.open_dataset(path, engine="h5netcdf", chunks=None, cache=False) as dataset:
-        assert sizeof(dataset) >= 800_000, "client.open._open_source need not pickle any more"
+        assert sizeof(dataset) >= 800_000, "client.opening.files.open_file need not pickle any more"

@@ -12,7 +12,7 @@ import boto3
 import pytest
 import yaml
 
-from dask_regions.client.sources import sources
+from dask_regions.client.opening.sources import sources
 from dask_regions.names import LATEST_SYNC_REPORT, file_system_parameter
 from testing.sync.state_machine import (
     CLIENT,

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 from xarray.core import indexing
 
+from dask_regions.client.opening.sources import Source
 from dask_regions.client.replicas import difference, unite
-from dask_regions.client.sources import Source
 from dask_regions.data.array import lazy_array, lazy_token, mark
 from dask_regions.data.guard import enter_region
 from dask_regions.errors import WrongRegionError

@@ -137,7 +137,7 @@ def test_opening_leaves_no_task_behind(
     unharmed: Any, data: Any, replica: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it took long, too: the error of a wait that timed out refers to its futures."""
-    monkeypatch.setattr("dask_regions.client.open._PATIENCE", 0.01)
+    monkeypatch.setattr("dask_regions.client.open._LOOK_SECONDS", 0.01)
 
     def tasks(dask_scheduler: Any) -> list[str]:
         return list(dask_scheduler.tasks)

@@ -11,7 +11,7 @@ import pystac
 import pytest
 import xarray as xr
 
-from dask_regions.client.sources import sources
+from dask_regions.client.opening.sources import sources
 from dask_regions.harvest.base import Harvester, Reading, open_harvester
 from dask_regions.harvest.item import item_id
 from dask_regions.models import Dataset, Layout

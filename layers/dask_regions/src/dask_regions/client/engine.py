@@ -11,7 +11,7 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 
 from dask_regions.client.open import open_source
-from dask_regions.client.sources import Source
+from dask_regions.client.opening.sources import Source
 from dask_regions.data.guard import process_region
 from dask_regions.errors import RequestError
 

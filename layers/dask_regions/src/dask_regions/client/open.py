@@ -6,22 +6,21 @@ import pickle
 import warnings
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import xarray as xr
 from dask.base import annotate, tokenize
 from distributed import wait
 from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
 from dask_regions.client.connect import current_client
+from dask_regions.client.opening.files import open_file
+from dask_regions.client.opening.series import join, merge
+from dask_regions.client.opening.sources import Source, sources
 from dask_regions.client.replicas import unite
-from dask_regions.client.sources import Source, sources
-from dask_regions.data.array import lazy_array, lazy_token, mark, replace_variables
-from dask_regions.data.guard import check_region, process_region
-from dask_regions.errors import EmptyPoolError, NotFoundError, RequestError, UnavailableError
+from dask_regions.data.array import lazy_array, lazy_token, replace_variables
+from dask_regions.data.guard import process_region
+from dask_regions.errors import EmptyPoolError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
 from dask_regions.placement.hooks.scheduler.plugin import records
 
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["open_dataset", "open_source"]
 
 #: Seconds between two looks at whether the pools of replicas still have workers.
-_PATIENCE = 2.0
-#: Opening goes ahead of what a busy pool has queued: a notebook waits for it.
+_LOOK_SECONDS = 2.0
+#: Dask priority of opening, which goes ahead of what a busy pool has queued: a notebook waits for it.
 _PRIORITY = 100
 
 
@@ -92,7 +91,7 @@ def open_dataset(item: Any, client: Client | None = None) -> xr.Dataset:
     series: defaultdict[str, list[xr.Dataset]] = defaultdict(list)
     for copies in opened:
         series[copies[0][0].asset].append(_chunk(unite(copies)))
-    return _merge({asset: _join(datasets) for asset, datasets in series.items()})
+    return merge({asset: join(datasets) for asset, datasets in series.items()})
 
 
 def open_source(source: Source) -> xr.Dataset:
@@ -102,7 +101,7 @@ def open_source(source: Source) -> xr.Dataset:
     what :func:`open_dataset` does.
     """
     if process_region() == source.region:
-        opened: xr.Dataset = pickle.loads(_open_source(source))  # noqa: S301  made in this process
+        opened: xr.Dataset = pickle.loads(open_file(source))  # noqa: S301  made in this process
         return opened
     [[(_, opened)]] = _open_there(current_client(None), [(source,)])
     return opened
@@ -121,7 +120,7 @@ def _open_there(
     futures = {
         # Not pure: the file may have changed since it was last opened.
         source: client.submit(
-            _open_source,
+            open_file,
             source,
             pure=False,
             priority=_PRIORITY,
@@ -135,12 +134,14 @@ def _open_there(
         failed = {
             source: future.exception() for source, future in futures.items() if future.status == "error"
         }
-        # All at once: every request is a round trip.
-        found = client.gather({source: future for source, future in futures.items() if source not in failed})
-        return [_opened_copies(copies, found, failed) for copies in chosen]
+        # They are gathered at once, because every request is a round trip.
+        pickled = client.gather(
+            {source: future for source, future in futures.items() if source not in failed}
+        )
+        return [_opened_copies(copies, pickled, failed) for copies in chosen]
     finally:
-        # By name: a TimeoutError's frames may hold them until the next garbage collection, and until
-        # then the scheduler would open them again whenever their worker is lost.
+        # They are released by name: a TimeoutError's frames may hold them until the next garbage
+        # collection, and until then the scheduler would open them again whenever their worker is lost.
         for future in futures.values():
             future.release()
 
@@ -151,7 +152,7 @@ def _wait_for_copies(
     """Wait until every copy is opened or has failed; forget those whose pool is lost, but never the last."""
     while True:
         try:
-            wait(list(futures.values()), timeout=_PATIENCE)
+            wait(list(futures.values()), timeout=_LOOK_SECONDS)
         except TimeoutError:
             alive = _regions_with_workers(client)
             for copies in chosen:
@@ -164,9 +165,9 @@ def _wait_for_copies(
 
 
 def _opened_copies(
-    copies: Sequence[Source], found: Mapping[Source, bytes], failed: Mapping[Source, BaseException]
+    copies: Sequence[Source], pickled: Mapping[Source, bytes], failed: Mapping[Source, BaseException]
 ) -> list[tuple[Source, xr.Dataset]]:
-    opened = [(source, pickle.loads(found[source])) for source in copies if source in found]  # noqa: S301  ours
+    opened = [(source, pickle.loads(pickled[source])) for source in copies if source in pickled]  # noqa: S301  ours
     errors = [(source, failed[source]) for source in copies if source in failed]
     if opened:
         for source, error in errors:
@@ -179,53 +180,6 @@ def _opened_copies(
             f"Scale it with: dask-regions scale {source.region} 1."
         ) from error
     raise error
-
-
-def _open_source(source: Source) -> bytes:
-    """Open a file or store on a worker; returns a pickled dataset without data.
-
-    Pickled, because Dask would measure a Dataset by reading it all (dask/sizeof.py:272).
-    """
-    check_region(source.region, source.path)
-    path = Path(source.path)
-    if not path.exists():
-        raise NotFoundError(
-            f"{source.path} is not on the file system of {source.region}; synchronise the catalog: "
-            "dask-regions sync"
-        )
-    options: dict[str, Any] = {"engine": "h5netcdf"}
-    if source.zarr:
-        options = {"engine": "zarr", "consolidated": source.consolidated}
-    token = tokenize(_modification(path), source.options) if source.options else _modification(path)
-    try:
-        dataset = xr.open_dataset(path, chunks=None, cache=False, **options, **dict(source.options))
-        marked = mark(dataset, region=source.region, path=source.path, token=token, content=_content(path))
-    except (OSError, ValueError, KeyError) as error:
-        raise UnavailableError(
-            f"{source.path} in {source.region} cannot be opened as {'Zarr' if source.zarr else 'NetCDF-4'}: "
-            f"{error}; compare it with the original{source.asset and f' ({source.asset!r} of its Item)'}, "
-            "which may be damaged or still being written"
-        ) from error
-    return pickle.dumps(marked)
-
-
-def _metadata(path: Path) -> list[Path]:
-    """Return the file itself, or what there is of a Zarr store's metadata at its root."""
-    names = (".zmetadata", "zarr.json", ".zgroup")
-    return [path] if path.is_file() else [path / name for name in names if (path / name).exists()]
-
-
-def _modification(path: Path) -> str:
-    """Return what changes when a file, or the metadata of a Zarr store, is written anew."""
-    statuses = [file.stat() for file in _metadata(path)]
-    return tokenize([(status.st_size, status.st_mtime_ns) for status in statuses])
-
-
-def _content(path: Path) -> str:
-    """Return what is equal in replicas: a file's size, or the metadata of a Zarr store."""
-    if path.is_file():
-        return str(path.stat().st_size)
-    return tokenize([(file.name, file.read_bytes()) for file in _metadata(path)])
 
 
 def _chunk(dataset: xr.Dataset) -> xr.Dataset:
@@ -249,79 +203,3 @@ def _chunk_variable(name: Hashable, variable: xr.Variable, token: str) -> xr.Var
     return variable.chunk(
         chunks, name=f"read-{name}-{tokenize(token, chunks)}", lock=False, inline_array=False
     )
-
-
-def _join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Join the parts of a series along time, in the order of time."""
-    if len(datasets) == 1:
-        return datasets[0]
-    dimension = _time_dimension(datasets)
-    try:
-        ordered = sorted(datasets, key=lambda dataset: dataset.indexes[dimension].min())
-        _check_series(ordered, dimension)
-        return xr.concat(
-            ordered,
-            dim=dimension,
-            data_vars="minimal",
-            coords="minimal",
-            compat="override",
-            join="exact",
-            combine_attrs="override",
-        )
-    except (TypeError, ValueError) as error:  # a TypeError where the calendars differ
-        raise RequestError(
-            "item", f"the Items do not form one series ({error}); open them one by one"
-        ) from error
-
-
-def _check_series(ordered: Iterable[xr.Dataset], dimension: Hashable) -> None:
-    """Refuse what ``xr.concat`` would join: it repeats times, and fills absent variables with NaN."""
-    for before, after in pairwise(ordered):
-        differ = _along(before, dimension) ^ _along(after, dimension)
-        if differ:
-            raise ValueError(f"not all of them have {', '.join(sorted(map(str, differ)))}")
-        start = after.indexes[dimension].min()
-        if start <= before.indexes[dimension].max():
-            raise ValueError(f"more than one of them covers {start}")
-
-
-def _along(dataset: xr.Dataset, dimension: Hashable) -> set[Hashable]:
-    return {name for name, variable in dataset.data_vars.items() if dimension in variable.dims}
-
-
-def _merge(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Put the variables of an Item's assets side by side; what they share, e.g. bounds, is taken once."""
-    known: set[Hashable] = set()
-    for asset, dataset in datasets.items():
-        names = set(dataset.data_vars)
-        if names and names <= known:
-            raise RequestError(
-                "item",
-                f"asset {asset!r} has no variable that the other assets lack; remove from the Item's assets "
-                "those not to open",
-            )
-        known |= names
-    try:
-        return xr.merge(datasets.values(), compat="override", join="exact", combine_attrs="override")
-    except ValueError as error:
-        raise RequestError(
-            "item",
-            f"the assets {', '.join(datasets)} do not fit together ({error}); remove from the Item's assets "
-            "those not to open",
-        ) from error
-
-
-def _time_dimension(datasets: Iterable[xr.Dataset]) -> Hashable:
-    shared: set[Hashable] = set.intersection(
-        *(
-            {
-                name
-                for name, index in dataset.indexes.items()
-                if isinstance(index, (pd.DatetimeIndex, xr.CFTimeIndex)) and len(index)
-            }
-            for dataset in datasets
-        )
-    )
-    if len(shared) != 1:
-        raise RequestError("item", "the Items have no time dimension in common; open them one by one")
-    return shared.pop()

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import xarray as xr
 from xarray.core import indexing
 
-from dask_regions.client.sources import Source
+from dask_regions.client.opening.sources import Source
 from dask_regions.data.array import lazy_array, replace_variables
 
 __all__ = ["difference", "unite"]

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from dask_regions.client.open import _chunk, _join, _merge, _open_source
-from dask_regions.client.sources import Source
+from dask_regions.client.open import _chunk
+from dask_regions.client.opening.files import open_file
+from dask_regions.client.opening.series import join, merge
+from dask_regions.client.opening.sources import Source
 from dask_regions.data.guard import enter_region
 from dask_regions.errors import RequestError, UnavailableError
 
@@ -37,12 +39,12 @@ def part(start: str, days: int = 5, variable: str = "tas") -> xr.Dataset:
 
 def opened(path: Path) -> xr.Dataset:
     source = Source(REGION, str(path), "data", zarr=path.suffix == ".zarr")
-    marked: xr.Dataset = pickle.loads(_open_source(source))
+    marked: xr.Dataset = pickle.loads(open_file(source))
     return _chunk(marked)
 
 
 def test_a_gap_is_no_mistake() -> None:
-    joined = _join([part("2001-01-01"), part("2000-01-01")])
+    joined = join([part("2001-01-01"), part("2000-01-01")])
     assert joined.sizes["time"] == 10
     assert joined.indexes["time"].is_monotonic_increasing
 
@@ -50,33 +52,33 @@ def test_a_gap_is_no_mistake() -> None:
 @pytest.mark.parametrize("start", ["2000-01-01", "2000-01-05"])
 def test_items_that_cover_the_same_time_are_refused(start: str) -> None:
     with pytest.raises(RequestError, match=f"more than one of them covers {start}"):
-        _join([part("2000-01-01"), part(start)])
+        join([part("2000-01-01"), part(start)])
 
 
 def test_items_of_other_variables_are_refused() -> None:
     with pytest.raises(RequestError, match="not all of them have pr, tas"):
-        _join([part("2000-01-01"), part("2001-01-01", variable="pr")])
+        join([part("2000-01-01"), part("2001-01-01", variable="pr")])
 
 
 def test_items_of_other_calendars_are_refused() -> None:
     other = part("2001-01-01").convert_calendar("360_day", align_on="date")
     with pytest.raises(RequestError, match="different calendars"):
-        _join([part("2000-01-01"), other])
+        join([part("2000-01-01"), other])
 
 
 def test_assets_are_put_side_by_side() -> None:
-    merged = _merge({"tas": part("2000-01-01"), "pr": part("2000-01-01", variable="pr")})
+    merged = merge({"tas": part("2000-01-01"), "pr": part("2000-01-01", variable="pr")})
     assert set(merged.data_vars) == {"tas", "pr", "time_bnds"}
 
 
 def test_assets_of_the_same_variable_are_refused() -> None:
     with pytest.raises(RequestError, match="asset 'second' has no variable that the other assets lack"):
-        _merge({"first": part("2000-01-01"), "second": part("2000-01-01")})
+        merge({"first": part("2000-01-01"), "second": part("2000-01-01")})
 
 
 def test_assets_of_other_times_are_refused() -> None:
     with pytest.raises(RequestError, match="the assets tas, pr do not fit together"):
-        _merge({"tas": part("2000-01-01"), "pr": part("2001-01-01", variable="pr")})
+        merge({"tas": part("2000-01-01"), "pr": part("2001-01-01", variable="pr")})
 
 
 @pytest.mark.parametrize("name", ["damaged.nc", "damaged.zarr"])

@@ -8,7 +8,7 @@ from typing import Any
 import pystac
 import pytest
 
-from dask_regions.client.sources import Source, sources
+from dask_regions.client.opening.sources import Source, sources
 from dask_regions.errors import RequestError
 
 ZARR, NETCDF = "application/vnd+zarr", "application/netcdf"

@@ -1,0 +1,1 @@
+"""The parts of opening a dataset: which files and stores, each by a worker, and all of them as one."""
