@@ -29,7 +29,7 @@ RELEASES = ("dask", "distributed", "dask-array", "xarray", "zarr", "numpy", "pan
 _EXTRAS = {"dask": "[array,dataframe]"}
 # The packages of dask_regions that import dask, by the folders of their tests.
 _ROOMS = ("placement", "data", "client")
-_OUTCOMES = ("passed", "failed", "skipped")
+_OUTCOMES = ("passed", "failed", "xfailed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Result:
     name
         Of the test, with its parameters; empty where the module could not be imported.
     outcome
-        ``passed``, ``failed`` or ``skipped``. An error in a fixture or an import counts as failed.
+        ``passed``, ``failed``, ``xfailed`` (was expected to fail) or ``skipped``. An error in a fixture or an
+        import counts as failed.
     message
         First line of the reason; empty where it passed.
     """
@@ -108,7 +109,8 @@ def _result(case: ET.Element) -> Result:
     for tag, outcome in (("error", "failed"), ("failure", "failed"), ("skipped", "skipped")):
         reason = case.find(tag)
         if reason is not None:
-            return Result(file, name, outcome, _first_line(reason))
+            expected = reason.get("type") == "pytest.xfail"
+            return Result(file, name, "xfailed" if expected else outcome, _first_line(reason))
     return Result(file, name, "passed")
 
 

@@ -17,6 +17,8 @@ REPORT = """<?xml version="1.0"?><testsuites><testsuite>
 <skipped type="pytest.skip" message="no Java">skipped</skipped></testcase>
 <testcase classname="tests.unit.data.test_b" name="test_fixture" file="tests/unit/data/test_b.py">
 <error message="failed on setup with &quot;OSError&quot;">trace</error></testcase>
+<testcase classname="tests.unit.data.test_b" name="test_known" file="tests/unit/data/test_b.py">
+<skipped type="pytest.xfail" message="distributed#1">skipped</skipped></testcase>
 <testcase classname="" name="tests.unit.placement.test_c">
 <error message="collection failure">import dask
 E   ImportError: cannot import name '_execute_subgraph'</error></testcase>
@@ -33,6 +35,7 @@ def test_every_test_of_a_report_has_its_outcome() -> None:
         ),
         Result("tests/unit/data/test_b.py", "test_left", "skipped", "no Java"),
         Result("tests/unit/data/test_b.py", "test_fixture", "failed", 'failed on setup with "OSError"'),
+        Result("tests/unit/data/test_b.py", "test_known", "xfailed", "distributed#1"),
         Result(
             "tests/unit/placement/test_c.py",
             "",
@@ -53,7 +56,7 @@ def test_the_table_counts_outcomes_by_folder_and_lists_what_failed() -> None:
     assert shown["dask"] == ("2026.8.0", "2026.9.1")
     assert shown["dask-array"] == ("-", "0.8.0")
     assert shown["tests/contract"] == ("", "1 passed, 1 failed")
-    assert shown["tests/unit/data"] == ("", "1 failed, 1 skipped")
+    assert shown["tests/unit/data"] == ("", "1 failed, 1 xfailed, 1 skipped")
     assert shown["tests/e2e"] == ("", "none ran")
     assert [row.what for row in rows[len(RELEASES) + 3 :]] == [
         "failed: tests/contract/test_a.py::test_moved[x-1]",
