@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -29,6 +30,7 @@ RELEASES = ("dask", "distributed", "dask-array", "xarray", "zarr", "numpy", "pan
 _EXTRAS = {"dask": "[array,dataframe]"}
 # The packages of dask_regions that import dask, by the folders of their tests.
 _ROOMS = ("placement", "data", "client")
+_GROUP = re.compile(r"@[\w-]+$")
 _OUTCOMES = ("passed", "failed", "xfailed", "skipped")
 
 
@@ -103,7 +105,8 @@ def results(report: str) -> list[Result]:
 
 
 def _result(case: ET.Element) -> Result:
-    file, name = case.get("file"), case.get("name", "")
+    # pytest-xdist appends the group in which a test ran.
+    file, name = case.get("file"), _GROUP.sub("", case.get("name", ""))
     if file is None:  # a module that could not be imported is named like one, and has no file
         file, name = f"{name.replace('.', '/')}.py", ""
     for tag, outcome in (("error", "failed"), ("failure", "failed"), ("skipped", "skipped")):

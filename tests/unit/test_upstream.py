@@ -11,7 +11,7 @@ from testing.upstream import RELEASES, Result, as_markdown, as_text, folders, ov
 
 REPORT = """<?xml version="1.0"?><testsuites><testsuite>
 <testcase classname="tests.contract.test_a" name="test_same" file="tests/contract/test_a.py"/>
-<testcase classname="tests.contract.test_a" name="test_moved[x-1]" file="tests/contract/test_a.py">
+<testcase classname="tests.contract.test_a" name="test_moved[x-1]@placement" file="tests/contract/test_a.py">
 <failure message="AssertionError: look at locality.py&#10;assert 1 == 2">def test_moved</failure></testcase>
 <testcase classname="tests.unit.data.test_b" name="test_left" file="tests/unit/data/test_b.py">
 <skipped type="pytest.skip" message="no Java">skipped</skipped></testcase>
