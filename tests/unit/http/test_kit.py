@@ -13,6 +13,7 @@ from dask_regions.http import openapi
 from dask_regions.http.dispatch import Call, Dispatcher
 from dask_regions.http.messages import Response, json_response
 from dask_regions.http.parameters import Parameter
+from dask_regions.http.problems import PROBLEM_DETAILS
 from dask_regions.http.routes import Body, Route, RouteTable
 
 IAM = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}}
@@ -36,13 +37,21 @@ ROUTES = RouteTable(
     Route("GET /jobs", "public", "get_jobs", "Jobs", "application/json", "All jobs", (LIMIT,)),
     Route(
         "POST /processes/{processId}/execution", "iam", "execute", "Job", "application/json", "Run a process",
-        (INPUTS,), Body(example='{"inputs": {"year": 2070}}', too_long="name fewer years"),
+        (INPUTS,), Body(example='{"inputs": {"year": 2070}}', too_long="name fewer years"), status=201,
     ),
+    problems=PROBLEM_DETAILS,
 )  # fmt: skip
 SCHEMAS = {
     "Jobs": openapi.members("jobs", jobs=openapi.array("Job")),
     "Job": openapi.members(id=openapi.TEXT),
 }
+
+
+NO_SUCH_PROCESS = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process"
+
+
+class NoProcessError(NotFoundError):
+    type = NO_SUCH_PROCESS
 
 
 class Jobs:
@@ -54,8 +63,8 @@ class Jobs:
 
     def execute(self, call: Call) -> Response:
         if call.path["processId"] != "mean":
-            raise NotFoundError("there is no such process")
-        return json_response({"id": "mean-1", **call.arguments()})
+            raise NoProcessError("there is no such process")
+        return json_response({"id": "mean-1", **call.arguments()}, status=call.route.status)
 
 
 def send(
@@ -90,7 +99,7 @@ def test_an_operation_gets_its_parameters_read() -> None:
     assert headers["Content-Type"] == "application/json"
     assert len(send("GET /jobs", "/jobs?limit=")[2]["jobs"]) == 10
     assert execute('{"inputs": {"year": 2070}}', authorizer=IAM) == (
-        200,
+        201,
         {"id": "mean-1", "inputs": {"year": 2070}},
     )
 
@@ -105,8 +114,9 @@ def test_an_operation_gets_its_parameters_read() -> None:
     ],
 )
 def test_what_is_wrong_is_told(path: str, status: int, description: str) -> None:
-    answered, _, answer = send("GET /jobs", path)
-    assert (answered, answer["description"]) == (status, description)
+    answered, headers, answer = send("GET /jobs", path)
+    assert (answered, answer["status"], answer["detail"]) == (status, status, description)
+    assert headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,8 @@ def test_what_is_wrong_is_told(path: str, status: int, description: str) -> None
     ],
 )
 def test_a_body_is_refused_in_the_words_of_the_api(body: str, description: str) -> None:
-    assert execute(body, authorizer=IAM)[1] == {"code": "BadRequest", "description": description}
+    answer = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": description}
+    assert execute(body, authorizer=IAM) == (400, answer)
 
 
 def test_a_parameter_is_taken_only_where_it_is_declared_to_occur() -> None:
@@ -138,18 +149,16 @@ def test_a_parameter_is_taken_only_where_it_is_declared_to_occur() -> None:
     assert [[parameter.name for parameter in route.takes] for route in routes] == [["limit"], ["inputs"]]
 
 
-def test_a_process_that_is_not_there_is_404() -> None:
-    assert execute("{}", "median", authorizer=IAM) == (
-        404,
-        {"code": "NotFound", "description": "there is no such process"},
-    )
+def test_a_process_that_is_not_there_is_404_of_its_kind() -> None:
+    status, answer = execute("{}", "median", authorizer=IAM)
+    assert (status, answer["type"], answer["detail"]) == (404, NO_SUCH_PROCESS, "there is no such process")
 
 
 def test_a_route_that_is_not_public_is_closed_to_whom_the_gateway_has_not_authorised() -> None:
     unauthorised: list[dict[str, Any]] = [{}, {"authorizer": {}}, {"authorizer": {"jwt": {"claims": {}}}}]
     for context in unauthorised:
         status, answer = execute("{}", **context)
-        assert (status, answer["code"]) == (403, "Forbidden")
+        assert (status, answer["title"]) == (403, "Forbidden")
     # The route $default has an authorizer of its own, or none.
     assert send("$default", "/processes/mean/execution", "POST")[0] == 404
     assert send("$default", "/jobs", "HEAD")[0] == 200
@@ -164,7 +173,7 @@ def test_a_head_request_of_a_route_that_is_not_public_is_closed_too() -> None:
 
 def test_methods_are_told() -> None:
     status, headers, answer = send("$default", "/jobs", "DELETE")
-    assert (status, headers["Allow"], answer["code"]) == (405, "GET, HEAD", "MethodNotAllowed")
+    assert (status, headers["Allow"], answer["title"]) == (405, "GET, HEAD", "Method Not Allowed")
     assert send("$default", "/jobs", "OPTIONS")[:2][0] == 204
 
 
@@ -176,6 +185,9 @@ def test_the_description_is_composed_from_the_table() -> None:
     listed, executed = document["paths"]["/jobs"]["get"], document["paths"][ROUTE_OF_EXECUTION]["post"]
     assert [parameter["name"] for parameter in listed["parameters"]] == ["limit"]
     assert executed["requestBody"]["content"]["application/json"]["schema"]["properties"].keys() == {"inputs"}
+    assert executed["responses"].keys() == {"201", "default"}
+    assert executed["responses"]["default"]["content"].keys() == {"application/problem+json"}
+    assert document["components"]["schemas"]["Error"]["required"] == ["type", "title", "status", "detail"]
     assert listed["security"] == []
     assert executed["security"] == [{"iam": []}]
     assert document["components"]["securitySchemes"]["iam"]["x-amazon-apigateway-authtype"] == "awsSigv4"

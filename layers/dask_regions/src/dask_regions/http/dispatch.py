@@ -90,18 +90,21 @@ class Dispatcher:
             call = Call(request, route, path, _values(request, route))
             return self._operations[route.operation](call)
         except MethodError as error:
-            return _other_method(request, ", ".join(error.allowed))
+            return self._other_method(request, ", ".join(error.allowed))
         except ForbiddenError as error:
-            return problem(HTTPStatus.FORBIDDEN, str(error))
+            return problem(HTTPStatus.FORBIDDEN, str(error), self._routes.problems)
         except (RequestError, NotFoundError, UnavailableError) as error:
-            return problem_of(error)
+            return problem_of(error, self._routes.problems)
 
-
-def _other_method(request: Request, allow: str) -> Response:
-    if request.method == "OPTIONS":
-        return Response("", status=204, headers={"Allow": f"{allow}, OPTIONS"})
-    description = f"{request.path} answers {allow} only"
-    return problem(HTTPStatus.METHOD_NOT_ALLOWED, description, {"Allow": allow})
+    def _other_method(self, request: Request, allow: str) -> Response:
+        if request.method == "OPTIONS":
+            return Response("", status=204, headers={"Allow": f"{allow}, OPTIONS"})
+        return problem(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{request.path} answers {allow} only",
+            self._routes.problems,
+            headers={"Allow": allow},
+        )
 
 
 def _values(request: Request, route: Route) -> Mapping[str, Any]:

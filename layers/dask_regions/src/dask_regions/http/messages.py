@@ -129,9 +129,9 @@ class Response:
         return result | {"body": base64.b64encode(compressed).decode(), "isBase64Encoded": True}
 
 
-def json_response(content: object, media_type: str = "application/json") -> Response:
+def json_response(content: object, media_type: str = "application/json", status: int = 200) -> Response:
     """Return JSON as an answer."""
-    return Response(to_json(content).decode(), media_type)
+    return Response(to_json(content).decode(), media_type, status)
 
 
 def prefers(request: Request, media_type: str, *, over: Iterable[str]) -> bool:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dask_regions.http import problems
 from dask_regions.http.parameters import Parameter, Schema
+from dask_regions.http.problems import Shape
 from dask_regions.http.routes import Authorization, Route, RouteTable
 
 __all__ = ["TEXT", "array", "document", "members", "reference"]
@@ -66,7 +66,7 @@ def document(
     """
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, routes.problems)
     schemes = {name: scheme for name, scheme in _SCHEMES.items() if name in _authorizations(routes)}
     return {
         "openapi": "3.0.3",
@@ -74,7 +74,7 @@ def document(
         "servers": [{"url": base}],
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Error": problems.SCHEMA},
+            "schemas": {**schemas, "Error": routes.problems.schema},
             **({"securitySchemes": schemes} if schemes else {}),
         },
     }
@@ -84,14 +84,14 @@ def _authorizations(routes: RouteTable) -> set[Authorization]:
     return {route.authorization for route in routes}
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, problems: Shape) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
         "security": [] if route.authorization == "public" else [{route.authorization: []}],
         "responses": {
-            "200": _content(route.summary, {route.media_type: route.answer, **route.also}),
-            "default": _content("What is wrong", {"application/json": "Error"}),
+            str(route.status): _content(route.summary, {route.media_type: route.answer, **route.also}),
+            "default": _content("What is wrong", {problems.media_type: "Error"}),
         },
     }
     parameters: list[dict[str, Any]] = [

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from dask_regions.errors import NotFoundError
 from dask_regions.http.messages import DEFAULT_ROUTE, Request
 from dask_regions.http.parameters import Parameter
+from dask_regions.http.problems import CODE_AND_DESCRIPTION, Shape
 
 __all__ = ["Authorization", "Body", "ForbiddenError", "MethodError", "Route", "RouteTable"]
 
@@ -84,6 +85,8 @@ class Route:
     may_have_slashes
         The parameter that ends the path and may have slashes, which API Gateway decodes before it looks for
         a route, and so does not find it.
+    status
+        Of the answer where all is well.
     """
 
     key: str
@@ -96,6 +99,7 @@ class Route:
     body: Body | None = None
     also: Mapping[str, str] = field(default_factory=dict)
     may_have_slashes: str = ""
+    status: int = 200
 
     @property
     def method(self) -> str:
@@ -139,13 +143,16 @@ class RouteTable:
     ----------
     *routes
         Each with a key and an operation of its own.
+    problems
+        The shape of the API's errors.
     """
 
-    def __init__(self, *routes: Route) -> None:
+    def __init__(self, *routes: Route, problems: Shape = CODE_AND_DESCRIPTION) -> None:
         names = Counter(name for route in routes for name in (route.key, route.operation))
         if repeated := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"declared more than once: {', '.join(repeated)}")
         self._by_key = {route.key: route for route in routes}
+        self.problems = problems
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._by_key.values())
