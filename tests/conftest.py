@@ -25,7 +25,7 @@ def scheduler_of_a_client() -> None:
     """Begin without a Dask scheduler that has no client any more.
 
     Clients that close in another order than they were opened, as those that tasks open do, leave
-    ``scheduler`` in Dask's configuration (distributed/client.py:1884), and nothing computes any more.
+    ``scheduler`` in Dask's configuration (``Client._close``), and nothing computes any more.
     """
     if "distributed" in sys.modules:
         from distributed import default_client

@@ -27,7 +27,7 @@ from testing.workloads import CLIENT, EAST, REGIONS, SMALL, WEST, WORKLOADS, Wor
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.xdist_group("placement"),
-    # flox (xrdtypes.py:68, 0.11.2) asks for it when it is imported.
+    # flox 0.11.2 asks for it in its module xrdtypes when it is imported.
     pytest.mark.filterwarnings("ignore:The 'generic' unit for NumPy timedelta:DeprecationWarning"),
 ]
 

@@ -33,7 +33,8 @@ __all__ = ["ESTIMATE_ERROR", "FINALIZE", "Plan", "plan", "plan_expression"]
 #: ``docs/benchmarks.md``; None where that was not measured.
 ESTIMATE_ERROR: float | None = 1.2
 
-#: What Dask calls the tasks that put a result together, alone or fused with others (dask/_expr.py:1350).
+#: What Dask calls the tasks that put a result together, alone or fused with others: the
+#: name of `dask._expr.HLGFinalizeCompute`.
 FINALIZE = "finalize-hlgfinalizecompute"
 
 _Rows = list[tuple[str, ...]]
@@ -209,7 +210,7 @@ def plan(*collections: Any, client: Client | None = None, prices: Prices | None 
         return [None] * len(keys)
 
     # A callable is Dask's own way to plug a scheduler in: it gets the expression that a client's
-    # `get` would get (dask/base.py:1242, contract-tested).
+    # `get` would get (`dask.base.get_scheduler`, contract-tested).
     compute(*collections, scheduler=look)
     if not found:
         raise RequestError("collections", "nothing is lazy here; give what you would call compute() on")
