@@ -114,7 +114,7 @@ async def test_task_states_have_what_planning_reads(scheduler: Scheduler, client
     two = client.submit(lambda x: x, one)
     await two
     task = scheduler.tasks[one.key]
-    look = "look at planning/situation.py and hooks/scheduler/materialize.py"
+    look = "look at planning/cluster.py and hooks/scheduler/materialize.py"
     assert isinstance(task.run_spec, GraphNode), look
     assert task.nbytes > 0, look
     assert len(task.group) == 1, look

@@ -26,8 +26,8 @@ from distributed import Client, Scheduler
 from distributed.utils import offload
 
 from dask_regions.placement.planning.layers import graphs_of
-from dask_regions.placement.planning.regroup import _COMBINE, _entries
-from dask_regions.placement.planning.sizes import _FINALIZE, _intermediates, layer_blocks
+from dask_regions.placement.planning.sizes import _FINALIZE_PREFIX, _intermediates, layer_blocks
+from dask_regions.placement.planning.stages.regrouping import _COMBINE, _entries
 from testing.waiting import WAIT_SECONDS
 
 pytestmark = pytest.mark.xdist_group("placement")
@@ -83,10 +83,10 @@ async def test_the_offload_thread_inherits_context_variables() -> None:
 def test_a_collections_graph_is_found_in_its_expression_and_has_layers_with_chunks() -> None:
     array = da.ones((4, 4), chunks=2) + 1
     expression = FinalizeCompute(collections_to_expr([array])).optimize()
-    found = list(graphs_of(expression))
-    assert found, "look at planning/layers.py: graphs_of"
-    assert isinstance(found[0], HighLevelGraph)
-    blocks = layer_blocks(found[0].layers[array.name])
+    graphs = list(graphs_of(expression))
+    assert graphs, "look at planning/layers.py: graphs_of"
+    assert isinstance(graphs[0], HighLevelGraph)
+    blocks = layer_blocks(graphs[0].layers[array.name])
     assert blocks is not None, "look at planning/sizes.py: layer_blocks reads collection_annotations"
     assert blocks.nbytes((0, 1)) == 2 * 2 * 8
 
@@ -101,7 +101,7 @@ def test_the_first_layer_of_a_reduction_says_which_axes_it_reduces() -> None:
 
 def test_flox_names_its_steps_and_functions() -> None:
     graph = months(400).groupby("time.month").mean().data.dask
-    look = "look at planning/sizes.py (_INTERMEDIATES, _of_group_step) and planning/regroup.py (_COMBINE)"
+    look = "look at planning/sizes.py (_INTERMEDIATES, _of_group_step) and stages/regrouping.py (_COMBINE)"
     chunks = [layer for name, layer in graph.layers.items() if "-chunk" in name]
     assert [_intermediates(layer.task) for layer in chunks] == [2], look
     steps_of_tree = [
@@ -115,7 +115,7 @@ def test_flox_names_its_steps_and_functions() -> None:
 
 def test_a_fused_task_holds_its_graph_its_result_and_its_inputs() -> None:
     fused = GraphNode.fuse(Task("a", abs, TaskRef("x")), Task("k", abs, TaskRef("a")))
-    look = "look at planning/fused.py and planning/regroup.py (_with_leaves)"
+    look = "look at planning/fused.py"
     assert isinstance(fused, Task), look
     assert fused.func is _execute_subgraph, look
     assert [fused.args[0].keys(), *fused.args[1:]] == [{"a", "k"}, "k", ("x",), TaskRef("x")], look
@@ -136,7 +136,7 @@ def test_blocks_of_a_fused_layer_share_one_graph_whose_keys_are_names_and_axes()
 def test_a_tree_reductions_steps_are_named_and_take_a_list() -> None:
     graph = materialised(da.ones((64, 2), chunks=(1, 2)).sum(axis=0))
     steps = [node for key, node in graph.items() if isinstance(key, tuple) and _COMBINE.search(str(key[0]))]
-    look = "look at planning/regroup.py: _COMBINE, _step and _entries"
+    look = "look at planning/stages/regrouping.py: _COMBINE, _step and _entries"
     assert steps, look
     assert all(_entries(node.args[0]) is not None for node in steps), look
     assert _entries(List(TaskRef("a"))) == (TaskRef("a"),), look
@@ -144,7 +144,9 @@ def test_a_tree_reductions_steps_are_named_and_take_a_list() -> None:
 
 def test_results_are_put_together_by_a_task_of_this_name() -> None:
     graph = materialised(da.ones(4, chunks=2))
-    assert any(str(key).startswith(_FINALIZE) for key in graph), "look at planning/sizes.py: _FINALIZE"
+    assert any(str(key).startswith(_FINALIZE_PREFIX) for key in graph), (
+        "look at planning/sizes.py: _FINALIZE_PREFIX"
+    )
 
 
 def test_delayed_objects_are_wrapped_where_they_must_not_be_reused() -> None:
@@ -156,13 +158,13 @@ def test_delayed_objects_are_wrapped_where_they_must_not_be_reused() -> None:
 
 
 def test_nodes_that_hold_a_value_or_another_name_are_what_they_were() -> None:
-    assert DataNode("k", 1).value == 1, "look at planning/reads.py"
-    assert Alias("k", "target").target == "target", "look at planning/plan.py: _delivered"
+    assert DataNode("k", 1).value == 1, "look at planning/stages/reading.py"
+    assert Alias("k", "target").target == "target", "look at planning/problem.py: _delivered"
 
 
 def test_wanted_keys_of_blocks_are_tuples_and_of_results_are_not() -> None:
     array = da.ones(4, chunks=2)
-    look = "look at planning/plan.py: _requested tells compute from persist by it"
+    look = "look at planning/problem.py: is_result tells compute from persist by it"
     persisted = collections_to_expr([array]).optimize()
     assert all(isinstance(key, tuple) for key in flatten(persisted.__dask_keys__())), look
     computed = FinalizeCompute(collections_to_expr([array])).optimize()

@@ -86,7 +86,7 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.placement.planning.plan", "dask_regions.placement.hooks.wire", PLANNING),
         ("dask_regions.placement.hooks.timeouts", "dask_regions.placement.failures.watch", PLANNING),
         ("dask_regions.placement.planning.plan", "distributed", WITHOUT_CLUSTER),
-        ("dask_regions.placement.planning.reads", "dask_regions.data.array", WITHOUT_CLUSTER),
+        ("dask_regions.placement.planning.payload", "dask_regions.data.array", WITHOUT_CLUSTER),
         ("dask_regions.data.marker", "dask_regions.data.array", DATA),
         ("dask_regions.data.array", "dask_regions.client.replicas", ONE_WAY),
         ("dask_regions.scaling", "distributed", LIGHT),

@@ -61,15 +61,15 @@ def test_it_computes_what_the_rechunk_would_also_of_a_culled_graph(
 
 
 def test_only_what_is_mixed_is_replaced() -> None:
-    one = rechunk_p2p(da.ones((40, 40), chunks=(4, 40)), ((40,), (4,) * 10))
-    two = rechunk_p2p(da.zeros((40, 40), chunks=(4, 40)), ((40,), (4,) * 10))
-    graph = (one + two).dask
+    first = rechunk_p2p(da.ones((40, 40), chunks=(4, 40)), ((40,), (4,) * 10))
+    second = rechunk_p2p(da.zeros((40, 40), chunks=(4, 40)), ((40,), (4,) * 10))
+    graph = (first + second).dask
     assert p2p_layers(graph) == 2
-    mixed = graph.layers[one.name].name_input  # type: ignore[attr-defined, unused-ignore]
+    mixed = graph.layers[first.name].name_input  # type: ignore[attr-defined, unused-ignore]
     replaced = replace_p2p(graph, lambda name: name == mixed)
     assert p2p_layers(replaced) == 1
-    assert isinstance(replaced.layers[two.name], P2PRechunkLayer)
-    assert replaced.layers[one.name].get_output_keys() >= set(flatten(one.__dask_keys__()))
+    assert isinstance(replaced.layers[second.name], P2PRechunkLayer)
+    assert replaced.layers[first.name].get_output_keys() >= set(flatten(first.__dask_keys__()))
     assert p2p_layers(graph) == 2, "the graph that was given is not changed"
 
 

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
 
 from dask_regions.placement.hooks.scheduler import locality, p2p, queueing
-from dask_regions.placement.planning.situation import region_of_worker
+from dask_regions.placement.planning.cluster import region_of_worker
 from testing.placement.in_process import start_client, start_scheduler, start_workers
 from testing.waiting import until
 

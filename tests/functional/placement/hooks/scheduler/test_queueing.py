@@ -13,7 +13,7 @@ from distributed import Client, Event, Scheduler, wait
 from distributed.core import Status
 
 from dask_regions.placement.hooks.scheduler import ahead, queueing
-from dask_regions.placement.planning.situation import region_of_worker
+from dask_regions.placement.planning.cluster import region_of_worker
 from testing.placement.in_process import start_client, start_scheduler, start_workers
 from testing.waiting import until
 

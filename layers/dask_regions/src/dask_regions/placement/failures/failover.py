@@ -23,8 +23,9 @@ from dask._task_spec import DataNode
 
 from dask_regions.data.marker import Marker
 from dask_regions.names import REGION_ANNOTATION, region_of_resource
+from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 from dask_regions.placement.planning.payload import Memo, find_markers
-from dask_regions.placement.planning.situation import region_of_task, region_of_worker
+from dask_regions.placement.planning.replicas import replica_after_loss
 
 if TYPE_CHECKING:
     from distributed.scheduler import Recs, Scheduler, TaskState
@@ -144,7 +145,7 @@ class _Rule:
         if blocked or _pinned_by_user(task) or task.run_spec is None:
             self._stays.add(task)
         elif markers:
-            self._set(task, self._replica(markers))
+            self._set(task, replica_after_loss(markers, self._alive, self._load))
         elif task.dependencies:
             self._set(task, self._where_inputs_are(task))
 
@@ -166,15 +167,6 @@ class _Rule:
         handles = (spec for spec in specs if isinstance(spec, DataNode))
         found = find_markers(task.run_spec, self._memo)
         return found.union(*(find_markers(handle, self._memo) for handle in handles))
-
-    def _replica(self, markers: frozenset[Marker]) -> str | None:
-        first, *others = sorted(markers)
-        shared = [
-            region
-            for region in first.regions
-            if region in self._alive and all(region in other.regions for other in others)
-        ]
-        return max(shared, key=lambda region: self._load.get(region, 0), default=None)
 
     def _where_inputs_are(self, task: TaskState) -> str | None:
         volume: defaultdict[str, int] = defaultdict(int)

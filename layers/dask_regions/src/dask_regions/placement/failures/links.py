@@ -21,7 +21,7 @@ from tornado.ioloop import PeriodicCallback
 
 from dask_regions.errors import UnavailableError
 from dask_regions.names import POOL_TOPIC
-from dask_regions.placement.planning.situation import region_of_worker
+from dask_regions.placement.planning.cluster import region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key

@@ -20,7 +20,7 @@ from tornado.ioloop import PeriodicCallback
 from dask_regions.errors import EmptyPoolError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement.failures.failover import Move, fail_over, regions_with_workers
-from dask_regions.placement.planning.situation import region_of_task, region_of_worker
+from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key

@@ -1,4 +1,4 @@
-"""What is done to a graph's layers before Dask optimises them, on the scheduler.
+"""Prepare the layers of a graph before Dask optimises them, on the scheduler.
 
 Dask fuses neighbouring layers of equal annotations. Every layer is annotated with the Regions that its
 data come from, so that no task is fused that takes the data of two: the smaller result would be lost
@@ -23,8 +23,8 @@ from dask_regions.placement.planning.sizes import Blocks, layer_blocks
 
 __all__ = ["annotate_layers", "graphs_of", "pins"]
 
-#: Where a key of an earlier graph is, or None where nobody knows.
-WhereIs = Callable[[Key], str | None]
+#: Tells the Region of a key of an earlier graph, or None where nobody knows.
+RegionOf = Callable[[Key], str | None]
 
 
 def graphs_of(expression: Any) -> Iterator[HighLevelGraph]:
@@ -33,7 +33,7 @@ def graphs_of(expression: Any) -> Iterator[HighLevelGraph]:
     Notes
     -----
     Collections of Dask, except dask.dataframe's, reach the scheduler as a HighLevelGraph in the operand
-    ``dsk`` of an expression (dask/_expr.py:974).
+    ``dsk`` of an expression (``dask._expr.HLGExpr``, 2026.8.0).
     """
     stack = [expression]
     while stack:
@@ -44,7 +44,7 @@ def graphs_of(expression: Any) -> Iterator[HighLevelGraph]:
             stack.extend(item.operands)
 
 
-def annotate_layers(graph: HighLevelGraph, where_is: WhereIs) -> dict[str, Blocks]:
+def annotate_layers(graph: HighLevelGraph, region_of: RegionOf) -> dict[str, Blocks]:
     """Write into each layer which Regions its data come from, and return the layers' blocks.
 
     Parameters
@@ -52,7 +52,7 @@ def annotate_layers(graph: HighLevelGraph, where_is: WhereIs) -> dict[str, Block
     graph
         Changed: the annotation ``region`` of its layers becomes a tuple of Regions, and P2P rechunks of
         data of several become task-based ones.
-    where_is
+    region_of
         Tells the Region of futures that the graph holds.
     """
     memo: Memo = {}
@@ -60,10 +60,10 @@ def annotate_layers(graph: HighLevelGraph, where_is: WhereIs) -> dict[str, Block
     blocks: dict[str, Blocks] = {}
     for name in graph._toposort_layers():
         layer = graph.layers[name]
-        found = layer_blocks(layer)
-        if found is not None:
-            blocks[name] = found
-        regions[name] = _own_regions(layer, memo, where_is).union(
+        blocks_of_layer = layer_blocks(layer)
+        if blocks_of_layer is not None:
+            blocks[name] = blocks_of_layer
+        regions[name] = _own_regions(layer, memo, region_of).union(
             *(regions.get(dependency, frozenset()) for dependency in graph.dependencies[name])
         )
         if regions[name]:
@@ -79,27 +79,26 @@ def pins(annotations: dict[str, dict[Key, Any]]) -> Mapping[Key, str]:
 
     A user's is a string; those of :func:`annotate_layers` have done their work and would cost memory.
     """
-    found = annotations.pop(REGION_ANNOTATION, {})
-    return {key: region for key, region in found.items() if isinstance(region, str)}
+    regions = annotations.pop(REGION_ANNOTATION, {})
+    return {key: region for key, region in regions.items() if isinstance(region, str)}
 
 
-def _own_regions(layer: Any, memo: Memo, where_is: WhereIs) -> frozenset[str]:
+def _own_regions(layer: Any, memo: Memo, region_of: RegionOf) -> frozenset[str]:
     own = (layer.annotations or {}).get(REGION_ANNOTATION)
     if isinstance(own, str):
         return frozenset({own})
-    found: set[str] = set()
+    regions: set[str] = set()
     if isinstance(layer, Blockwise):
-        held = [layer.task, *(value for value, index in layer.indices if index is None)]
-        for value in held:
-            found.update(*(marker.regions for marker in find_markers(value, memo)))
-        return frozenset(found)
+        for value in [layer.task, *(value for value, index in layer.indices if index is None)]:
+            regions.update(*(marker.regions for marker in find_markers(value, memo)))
+        return frozenset(regions)
     if not layer.is_materialized():
         return frozenset()
     for value in layer.values():
-        found.update(*(marker.regions for marker in find_markers(value, memo)))
-        if is_future(value) and (region := where_is(value.key)) is not None:
-            found.add(region)
-    return frozenset(found)
+        regions.update(*(marker.regions for marker in find_markers(value, memo)))
+        if is_future(value) and (region := region_of(value.key)) is not None:
+            regions.add(region)
+    return frozenset(regions)
 
 
 def is_future(value: object) -> bool:

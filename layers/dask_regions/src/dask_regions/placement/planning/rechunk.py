@@ -26,8 +26,8 @@ __all__ = ["replace_p2p", "task_based"]
 
 _Chunks = tuple[tuple[float, ...], ...]
 _Index = tuple[int, ...]
-#: Bytes of an element: the layer does not know, and it matters only for how large steps between may be.
-_ITEMSIZE = 8
+#: Size of an element: the layer does not know it, and it matters only for how large steps between may be.
+_ITEM_BYTES = 8
 
 
 def replace_p2p(graph: HighLevelGraph, is_mixed: Callable[[str], bool]) -> HighLevelGraph:
@@ -82,7 +82,7 @@ def task_based(layer: P2PRechunkLayer) -> Mapping[Key, GraphNode]:
 
 
 def _is_one_step(old: _Chunks, new: _Chunks) -> bool:
-    return len(plan_rechunk(old, new, _ITEMSIZE)) == 1
+    return len(plan_rechunk(old, new, _ITEM_BYTES)) == 1
 
 
 def _rechunk(
@@ -117,4 +117,4 @@ def _indices(chunks: _Chunks) -> Iterator[_Index]:
 
 
 def _shift(index: _Index, by: _Index) -> _Index:
-    return tuple(one + other for one, other in zip(index, by, strict=True))
+    return tuple(position + offset for position, offset in zip(index, by, strict=True))

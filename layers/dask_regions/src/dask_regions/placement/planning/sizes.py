@@ -10,20 +10,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from dask._task_spec import DataNode, GraphNode, Task, _execute_subgraph
+from dask._task_spec import DataNode, GraphNode
 from dask.typing import Key
 from toolz.functoolz import Compose
 
-__all__ = ["UNKNOWN", "Sizes", "layer_blocks"]
+from dask_regions.placement.planning.fused import Inside, inside
 
-#: Bytes of a result about which nothing is known, and of a task that only holds an array to read.
-UNKNOWN = 1000.0
+__all__ = ["UNKNOWN_BYTES", "Sizes", "layer_blocks"]
 
-# Of tasks that Dask adds to put a collection's results together (dask/_expr.py:1348).
-_FINALIZE = "finalize-"
+#: Size of a result about which nothing is known, and of a task that only holds an array to read.
+UNKNOWN_BYTES = 1000.0
+
+#: Tasks that Dask adds to put a collection's results together are named so (dask._expr.FinalizeCompute).
+_FINALIZE_PREFIX = "finalize-"
 
 #: Arrays in the intermediate results of reductions, which are dicts or tuples: mean keeps sum and count,
-#: moments keep count, total and moment (dask/array/reductions.py).
+#: moments keep count, total and moment (dask.array.reductions).
 _INTERMEDIATES = {
     "mean_chunk": 2,
     "mean_combine": 2,
@@ -40,7 +42,15 @@ _NO_CHUNKS = frozenset({"_simple_combine", "_grouped_combine"})
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks of one layer: their edges along each axis, and bytes per element."""
+    """The sizes of the blocks of one layer.
+
+    Attributes
+    ----------
+    chunks
+        Number of elements along each axis, block by block.
+    itemsize
+        Bytes of an element.
+    """
 
     chunks: tuple[tuple[float, ...], ...]
     itemsize: float
@@ -50,12 +60,12 @@ class Blocks:
         if len(index) != len(self.chunks):
             return None
         try:
-            found = self.itemsize * math.prod(
+            nbytes = self.itemsize * math.prod(
                 edges[number] for edges, number in zip(self.chunks, index, strict=True)
             )
         except (IndexError, TypeError):
             return None
-        return None if math.isnan(found) else found
+        return None if math.isnan(nbytes) else nbytes
 
 
 def layer_blocks(layer: Any) -> Blocks | None:
@@ -64,8 +74,8 @@ def layer_blocks(layer: Any) -> Blocks | None:
     Notes
     -----
     Dask writes ``chunks`` and ``dtype`` of an array into ``Layer.collection_annotations``
-    (dask/array/core.py:1368). The first layer of a reduction is written down with the chunks of its
-    input: the axes it reduces are in the keywords of its task.
+    (``dask.array.core.Array.__new__``, 2026.8.0). The first layer of a reduction is written down with the
+    chunks of its input: the axes it reduces are in the keywords of its task.
     """
     annotations = layer.collection_annotations or {}
     chunks, dtype = annotations.get("chunks"), annotations.get("dtype")
@@ -127,7 +137,7 @@ class Sizes:
     known: Callable[[Key], float | None] = lambda _: None
     read: Callable[[Key], float | None] = lambda _: None
     names: Mapping[Key, tuple[Key, Key]] = field(default_factory=dict)
-    _found: dict[Key, float] = field(default_factory=dict)
+    _estimates: dict[Key, float] = field(default_factory=dict)
 
     def of(self, key: Key, graph: Mapping[Key, GraphNode]) -> float:
         """Estimate the bytes of one result.
@@ -135,41 +145,41 @@ class Sizes:
         From its layer; else, where it puts results together for the client, the sum of its inputs; else
         as large as its largest input, which is too much for a reduction, in each Region alike.
         """
-        found = self._found
+        estimates = self._estimates
         stack = [key]
         while stack:
             top = stack[-1]
-            if top in found:
+            if top in estimates:
                 stack.pop()
                 continue
             own = self._own(top, graph.get(top))
             if own is None:
                 inputs = graph[top].dependencies
-                if missing := [dependency for dependency in inputs if dependency not in found]:
+                if missing := [dependency for dependency in inputs if dependency not in estimates]:
                     stack += missing
                     continue
-                together = sum if str(top).startswith(_FINALIZE) else max
-                own = together([found[dependency] for dependency in inputs] or [UNKNOWN])
-            found[top] = own
+                together = sum if str(top).startswith(_FINALIZE_PREFIX) else max
+                own = together([estimates[dependency] for dependency in inputs] or [UNKNOWN_BYTES])
+            estimates[top] = own
             stack.pop()
-        return found[key]
+        return estimates[key]
 
     def _own(self, key: Key, node: GraphNode | None) -> float | None:
         if node is None:
-            return self.known(key) or UNKNOWN
+            return self.known(key) or UNKNOWN_BYTES
         if isinstance(node, DataNode):
-            return float(getattr(node.value, "nbytes", 0) or UNKNOWN) if _is_loaded(node.value) else UNKNOWN
+            return float(node.value.nbytes or UNKNOWN_BYTES) if _is_loaded(node.value) else UNKNOWN_BYTES
         own = self.of_block(*self.names.get(key, (key, key)))
-        if own is None and isinstance(node, Task) and node.func is _execute_subgraph:
-            own = self._of_fused(node, key)
+        if own is None and (fused := inside(node)) is not None:
+            own = self._of_fused(fused, key)
         return self.read(key) if own is None else own
 
-    def _of_fused(self, node: Task, key: Key) -> float | None:
-        inner, result = node.args[0], node.args[1]
+    def _of_fused(self, fused: Inside, key: Key) -> float | None:
+        tasks, result = fused
         own = self.of_block(result, key)
         if own is None:
             # A finalization is fused with what makes its only input.
-            within = [self.of_block(name, key) for name in inner[result].dependencies if name in inner]
+            within = [self.of_block(name, key) for name in tasks[result].dependencies if name in tasks]
             own = sum(filter(None, within)) or None
         return own
 
@@ -186,7 +196,7 @@ class Sizes:
             layer, *axes = str(name).split("_.")
             index = [around[int(axis)] for axis in axes if axis.isdigit() and int(axis) < len(around)]
             index = index if axes else list(around)
-        # Copies for a delayed object have a suffix (dask/_expr.py, ProhibitReuse).
+        # Copies for a delayed object have a suffix (dask._expr.ProhibitReuse).
         blocks = self.blocks.get(str(layer)) or self.blocks.get(str(layer).rpartition("-")[0])
         if blocks is None:
             return self._of_group_step(str(layer))

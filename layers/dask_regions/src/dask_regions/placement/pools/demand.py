@@ -19,7 +19,7 @@ from distributed.scheduler import WorkerState
 
 from dask_regions import config
 from dask_regions.models import Pool
-from dask_regions.placement.planning.situation import region_of_task, region_of_worker
+from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 from dask_regions.scaling import PoolDemand
 
 __all__ = ["configured_pools", "ecs_task", "measure", "workers_by_ecs_task"]

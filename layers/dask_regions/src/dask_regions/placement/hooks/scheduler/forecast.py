@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dask._task_spec import GraphNode, Task, _execute_subgraph
+from dask._task_spec import GraphNode
 from dask.core import flatten
 from dask.typing import Key
 from dask.utils import key_split
 from distributed.protocol.serialize import deserialize
 from distributed.utils import offload
 
-from dask_regions.placement.hooks.scheduler.materialize import plan_expression, situation
+from dask_regions.placement.hooks.scheduler.materialize import cluster_state, plan_expression
 from dask_regions.placement.hooks.scheduler.plugin import plugin_of
+from dask_regions.placement.planning.cluster import ClusterState
+from dask_regions.placement.planning.fused import inside
 from dask_regions.placement.planning.plan import Plan
-from dask_regions.placement.planning.situation import Situation
 
 if TYPE_CHECKING:
     from distributed.scheduler import Scheduler
@@ -97,21 +98,21 @@ async def forecast(packed: _Packed, dask_scheduler: Scheduler) -> Forecast:
     ConfigurationError
         Where the scheduler was started without placement.
     """
-    now = situation(dask_scheduler, plugin_of(dask_scheduler).client_region)
+    now = cluster_state(dask_scheduler, plugin_of(dask_scheduler).client_region)
     found: Forecast = await offload(_forecast, packed, now)
     return found
 
 
-def _forecast(packed: _Packed, now: Situation) -> Forecast:
+def _forecast(packed: _Packed, now: ClusterState) -> Forecast:
     expression = deserialize(*packed)
     wanted = list(flatten(expression.__dask_keys__()))
     plan, _ = plan_expression(expression, False, wanted, now)
     return forecast_of(plan, now)
 
 
-def forecast_of(plan: Plan, now: Situation) -> Forecast:
+def forecast_of(plan: Plan, now: ClusterState) -> Forecast:
     """Sum up what a plan expects."""
-    tasks = Counter(plan.homes.get(key) or "" for key in plan.graph)
+    tasks = Counter(plan.regions.get(key, "") for key in plan.graph)
     nbytes: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     counts: Counter[tuple[str, str, str]] = Counter()
     for source, target, key, size in _crossings(plan, now.client_region):
@@ -130,7 +131,7 @@ def forecast_of(plan: Plan, now: Situation) -> Forecast:
         largest=tuple(
             Crossing(*group, tasks=counts[group], nbytes=round(nbytes[group])) for group in largest
         ),
-        empty=tuple(sorted(set(filter(None, plan.homes.values())) - now.alive)),
+        empty=tuple(sorted(set(plan.regions.values()) - now.alive)),
     )
 
 
@@ -138,9 +139,9 @@ def _crossings(plan: Plan, client_region: str) -> Iterator[tuple[str, str, Key, 
     for (key, source, target), nbytes in plan.crossings().items():
         yield source, target, key, nbytes + _HEADER
     for key in plan.requested:
-        home = plan.homes.get(key)
-        if home is not None and home != client_region:
-            yield home, client_region, key, plan.sizes.of(key, plan.graph) + _HEADER
+        region = plan.regions.get(key)
+        if region is not None and region != client_region:
+            yield region, client_region, key, plan.sizes.of(key, plan.graph) + _HEADER
 
 
 def _operation(key: Key) -> str:
@@ -150,7 +151,7 @@ def _operation(key: Key) -> str:
 def _read(plan: Plan) -> dict[str, int]:
     read: Counter[str] = Counter()
     for key in plan.reads.markers:
-        region = plan.homes.get(key)
+        region = plan.regions.get(key)
         if region is not None:
             known = max(_blocks_inside(plan, key), default=None)
             read[region] += round((plan.reads.share(key) or 0) if known is None else known)
@@ -165,6 +166,5 @@ def _blocks_inside(plan: Plan, key: Key) -> Iterator[float]:
         nbytes = plan.sizes.of_block(name, key)
         if nbytes is not None:
             yield nbytes
-        if isinstance(node, Task) and node.func is _execute_subgraph:
-            inner: Mapping[Key, GraphNode] = node.args[0]
-            stack.extend(inner.items())
+        if (fused := inside(node)) is not None:
+            stack.extend(fused.tasks.items())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from dask_regions.placement.planning.situation import region_of_task, region_of_worker
+from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key

@@ -20,10 +20,10 @@ import distributed.scheduler
 from dask.typing import Key
 
 from dask_regions.names import region_of_resource
+from dask_regions.placement.planning.cluster import ClusterState, region_of_task, region_of_worker
 from dask_regions.placement.planning.fused import unwrap
 from dask_regions.placement.planning.layers import annotate_layers, graphs_of, pins
 from dask_regions.placement.planning.plan import Plan, make_plan
-from dask_regions.placement.planning.situation import Situation, region_of_task, region_of_worker
 from dask_regions.placement.planning.sizes import Blocks
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from distributed.scheduler import Scheduler, TaskState
 
-__all__ = ["current_plan", "install", "plan_expression", "situation"]
+__all__ = ["cluster_state", "current_plan", "install", "plan_expression"]
 
 _Annotations = dict[str, dict[Key, Any]]
 
@@ -40,7 +40,7 @@ _Annotations = dict[str, dict[Key, Any]]
 class _Handover:
     """What one call of ``update_graph`` gives its thread, and gets back."""
 
-    situation: Situation
+    cluster: ClusterState
     wanted: Collection[Key]
     plan: Plan | None = None
 
@@ -55,7 +55,7 @@ def install(scheduler: Scheduler, client_region: str) -> None:
 
     @functools.wraps(update_graph)
     async def with_plan(*, keys: Collection[Key], **kwargs: Any) -> None:
-        token = _handover.set(_Handover(situation(scheduler, client_region), keys))
+        token = _handover.set(_Handover(cluster_state(scheduler, client_region), keys))
         try:
             await update_graph(keys=keys, **kwargs)
         finally:
@@ -70,23 +70,23 @@ def current_plan() -> Plan | None:
     return handover.plan if handover else None
 
 
-def situation(scheduler: Scheduler, client_region: str) -> Situation:
+def cluster_state(scheduler: Scheduler, client_region: str) -> ClusterState:
     """Describe a scheduler to the planner. To be called on the event loop; what it returns may be read
     by a thread: a task that moves meanwhile makes a plan worse, not wrong.
     """
     tasks: Mapping[Key, TaskState] = scheduler.tasks
     alive = {region for ws in scheduler.running if (region := region_of_worker(ws))}
-    return Situation(
+    return ClusterState(
         client_region=client_region,
         alive=frozenset(alive),
         known=tasks,
-        where_is=lambda key: _where_is(tasks.get(key)),
+        region_of=lambda key: _region_of(tasks.get(key)),
         nbytes=lambda key: _nbytes(tasks.get(key)),
     )
 
 
 def plan_expression(
-    expression: Any, validate: bool, wanted: Iterable[Key], now: Situation
+    expression: Any, validate: bool, wanted: Iterable[Key], cluster: ClusterState
 ) -> tuple[Plan, _Annotations]:
     """Optimise and materialise an expression as the scheduler does, and place its tasks.
 
@@ -98,7 +98,7 @@ def plan_expression(
         Whether Dask is to validate the keys.
     wanted
         Keys of the results that the client asks for.
-    now
+    cluster
         The cluster.
 
     Returns
@@ -108,7 +108,7 @@ def plan_expression(
     """
     blocks: dict[str, Blocks] = {}
     for graph in graphs_of(expression):
-        blocks |= annotate_layers(graph, now.where_is)
+        blocks |= annotate_layers(graph, cluster.region_of)
     graph, annotations = _stock(expression, validate)
     pinned = {
         key: region
@@ -118,7 +118,7 @@ def plan_expression(
     }
     pinned |= pins(annotations)
     wanted = list(wanted)
-    return make_plan(unwrap(graph, wanted), wanted, now, blocks=blocks, pins=pinned), annotations
+    return make_plan(unwrap(graph, wanted), wanted, cluster, blocks=blocks, pins=pinned), annotations
 
 
 _stock: Callable[..., Any] = distributed.scheduler._materialize_graph
@@ -135,8 +135,7 @@ def _materialize(expr: Any, validate: bool) -> tuple[dict[Key, Any], _Annotation
         graph, annotations = _stock(expr, validate)
         return graph, annotations
     with _collector_paused():
-        handover.plan, annotations = plan_expression(expr, validate, handover.wanted, handover.situation)
-    _ = handover.plan.by_region  # here, and not on the event loop
+        handover.plan, annotations = plan_expression(expr, validate, handover.wanted, handover.cluster)
     return handover.plan.graph, annotations
 
 
@@ -157,13 +156,13 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _where_is(task: TaskState | None) -> str | None:
+def _region_of(task: TaskState | None) -> str | None:
     """Return where a result is: of several Regions that hold it, the one that it was placed in."""
     if task is None:
         return None
-    home = region_of_task(task)
-    if home is not None:
-        return home
+    region = region_of_task(task)
+    if region is not None:
+        return region
     try:
         workers = list(task.who_has or ())
     except RuntimeError:  # the event loop changed the set meanwhile

@@ -17,7 +17,7 @@ from distributed.shuffle._core import barrier_key
 from distributed.shuffle._exceptions import P2PConsistencyError
 
 from dask_regions.names import region_resource
-from dask_regions.placement.planning.situation import region_of_task
+from dask_regions.placement.planning.cluster import region_of_task
 
 if TYPE_CHECKING:
     from distributed.scheduler import Scheduler

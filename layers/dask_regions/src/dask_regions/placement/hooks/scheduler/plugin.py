@@ -17,7 +17,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from dask_regions.errors import ConfigurationError
 from dask_regions.names import REGION_ANNOTATION, region_of_resource, region_resource
 from dask_regions.placement.hooks.scheduler.materialize import current_plan
-from dask_regions.placement.planning.situation import region_of_task, region_of_worker
+from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
@@ -93,12 +93,12 @@ class PlacementPlugin(SchedulerPlugin):
         for key, region in annotations.get(REGION_ANNOTATION, {}).items():
             if isinstance(region, str):
                 self._restrict_all(scheduler.tasks, [key], region, reads=False)
-        torn = plan.reads.torn
-        if torn:
+        multi_region = plan.reads.multi_region
+        if multi_region:
             logger.warning(
                 "%d tasks read data of several Regions at once and will fail, e.g. %s; please report it",
-                len(torn),
-                torn[0],
+                len(multi_region),
+                multi_region[0],
             )
 
     def _restrict_all(

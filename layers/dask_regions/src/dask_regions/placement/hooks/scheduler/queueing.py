@@ -23,7 +23,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_regions.names import region_of_resource, region_resource
 from dask_regions.placement.hooks.scheduler.ahead import NEAR, RoundTrips, tasks_ahead
-from dask_regions.placement.planning.situation import region_of_worker
+from dask_regions.placement.planning.cluster import region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key

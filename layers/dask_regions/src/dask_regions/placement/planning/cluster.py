@@ -1,4 +1,4 @@
-"""What a plan has to know about a cluster, and the Regions of workers and tasks."""
+"""The cluster as a plan sees it, and the Regions of its workers and tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dask_regions.names import region_of_resource
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState, WorkerState
 
-__all__ = ["Situation", "region_of_task", "region_of_worker"]
+__all__ = ["ClusterState", "region_of_task", "region_of_worker"]
 
 
 def region_of_worker(worker: WorkerState) -> str | None:
@@ -27,8 +27,11 @@ def region_of_task(task: TaskState) -> str | None:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What a plan has to know about a cluster.
+class ClusterState:
+    """A cluster at the moment that a graph arrives, as far as a plan depends on it.
+
+    It is no scheduler: planning asks it, and changes nothing through it. What it tells may be a moment
+    old, which makes a plan worse, not wrong.
 
     Attributes
     ----------
@@ -38,7 +41,7 @@ class Situation:
         Regions whose pools have workers.
     known
         Keys that the scheduler has, of this and of earlier graphs.
-    where_is
+    region_of
         Region of a known key's result, or where it will be; None where that is open.
     nbytes
         Bytes of a known key's result, None where it has none yet.
@@ -47,5 +50,5 @@ class Situation:
     client_region: str = "client"
     alive: frozenset[str] = frozenset()
     known: Collection[Key] = frozenset()
-    where_is: Callable[[Key], str | None] = lambda _: None
+    region_of: Callable[[Key], str | None] = lambda _: None
     nbytes: Callable[[Key], float | None] = lambda _: None

@@ -12,12 +12,12 @@ from dask.base import collections_to_expr
 from dask.local import get_sync
 
 from dask_regions.data.array import RegionArray
+from dask_regions.placement.planning.cluster import ClusterState
 from dask_regions.placement.planning.plan import Plan, make_plan
-from dask_regions.placement.planning.situation import Situation
 from dask_regions.placement.planning.sizes import Blocks
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
-NOW = Situation(CLIENT, frozenset({WEST, EAST, CLIENT}))
+NOW = ClusterState(CLIENT, frozenset({WEST, EAST, CLIENT}))
 
 
 def read(key: Any, region: str) -> Task:
@@ -45,8 +45,13 @@ def test_operands_meet_at_the_client_if_all_results_are_delivered() -> None:
         task(("product", 0), ("a", 0), ("b", 0)),
     ]
     tasks += [task(("other", 0), ("product", 0)), task("finalize-1", ("product", 0), ("other", 0))]
-    found = plan(tasks, "finalize-1", sizes)
-    assert found.homes["product", 0] == found.homes["other", 0] == found.homes["finalize-1"] == CLIENT
+    planned = plan(tasks, "finalize-1", sizes)
+    assert (
+        planned.regions["product", 0]
+        == planned.regions["other", 0]
+        == planned.regions["finalize-1"]
+        == CLIENT
+    )
 
 
 def test_what_follows_from_a_choice_is_part_of_it() -> None:
@@ -55,7 +60,7 @@ def test_what_follows_from_a_choice_is_part_of_it() -> None:
     for region in (WEST, EAST):
         tasks: list[GraphNode] = [read(("a", 0), WEST), read(("b", 0), EAST), read(("c", 0), region)]
         tasks += [task(("sum", 0), ("a", 0), ("b", 0)), task(("d", 0), ("sum", 0), ("c", 0))]
-        assert plan(tasks, ("d", 0), sizes).homes["sum", 0] == region
+        assert plan(tasks, ("d", 0), sizes).regions["sum", 0] == region
 
 
 def test_much_data_that_may_meet_in_either_region_meets_in_both() -> None:
@@ -67,11 +72,11 @@ def test_much_data_that_may_meet_in_either_region_meets_in_both() -> None:
     for part in range(4):
         tasks += [task(("part", part), *(("sum", 10 * part + number) for number in range(10)))]
     tasks += [task("result", *(("part", part) for part in range(4)))]
-    found = plan(tasks, "result", sizes)
+    planned = plan(tasks, "result", sizes)
     operands = {(name, number) for name in "ab" for number in range(40)}
-    crossing = [(source, target) for key, source, target in found.crossings() if key in operands]
+    crossing = [(source, target) for key, source, target in planned.crossings() if key in operands]
     assert crossing.count((WEST, EAST)) == crossing.count((EAST, WEST)) == 20
-    assert sum(found.crossings().values()) <= 1.01 * 40e6
+    assert sum(planned.crossings().values()) <= 1.01 * 40e6
 
 
 def test_little_data_meets_in_one_region() -> None:
@@ -81,7 +86,7 @@ def test_little_data_meets_in_one_region() -> None:
         tasks += [read(("a", number), WEST), read(("b", number), EAST)]
         tasks += [task(("sum", number), ("a", number), ("b", number))]
     tasks += [task("result", *(("sum", number) for number in range(40)))]
-    assert len({plan(tasks, "result", sizes).homes["sum", number] for number in range(40)}) == 1
+    assert len({plan(tasks, "result", sizes).regions["sum", number] for number in range(40)}) == 1
 
 
 def tree(*, function: Any = sum) -> list[GraphNode]:
@@ -99,11 +104,11 @@ def tree(*, function: Any = sum) -> list[GraphNode]:
 
 
 def test_each_regions_share_of_a_tree_is_combined_before_it_crosses() -> None:
-    found = plan(tree(), "sum-aggregate")
-    crossed = [key for key, source, target in found.crossings() if {source, target} == {WEST, EAST}]
-    assert len(crossed) + len([k for k, _, t in found.crossings() if t == CLIENT]) <= 2
-    assert ("sum-partial-1", 1) not in found.graph
-    assert all(found.homes["x", number] == (WEST if number < 7 else EAST) for number in range(12))
+    planned = plan(tree(), "sum-aggregate")
+    crossed = [key for key, source, target in planned.crossings() if {source, target} == {WEST, EAST}]
+    assert len(crossed) + len([k for k, _, t in planned.crossings() if t == CLIENT]) <= 2
+    assert ("sum-partial-1", 1) not in planned.graph
+    assert all(planned.regions["x", number] == (WEST if number < 7 else EAST) for number in range(12))
 
 
 def test_a_parted_tree_computes_the_same_in_the_same_order() -> None:
@@ -121,16 +126,16 @@ def test_a_parted_tree_computes_the_same_in_the_same_order() -> None:
 
 def test_a_step_that_somebody_else_needs_stays() -> None:
     tasks = [*tree(), task("other", ("sum-partial-1", 1))]
-    found = make_plan({node.key: node for node in tasks}, ["sum-aggregate", "other"], NOW)
-    assert ("sum-partial-1", 1) in found.graph
-    assert all(name in found.graph for node in found.graph.values() for name in node.dependencies)
+    planned = make_plan({node.key: node for node in tasks}, ["sum-aggregate", "other"], NOW)
+    assert ("sum-partial-1", 1) in planned.graph
+    assert all(name in planned.graph for node in planned.graph.values() for name in node.dependencies)
 
 
 def test_regions_that_alternate_are_left_as_they_are() -> None:
     leaves: list[GraphNode] = [read(("x", number), (WEST, EAST)[number % 2]) for number in range(16)]
     step = combine(("sum-partial-1", 0), *(("x", number) for number in range(16)))
-    found = plan([*leaves, step, combine("last", ("sum-partial-1", 0))], "last")
-    assert set(found.graph["sum-partial-1", 0].dependencies) >= {("x", 0), ("x", 2)}
+    planned = plan([*leaves, step, combine("last", ("sum-partial-1", 0))], "last")
+    assert set(planned.graph["sum-partial-1", 0].dependencies) >= {("x", 0), ("x", 2)}
 
 
 @pytest.mark.parametrize("axis", [0, (0, 1)], ids=["one axis", "two axes"])
@@ -143,8 +148,8 @@ def test_trees_of_dask_are_parted_without_a_change_of_values(axis: Any) -> None:
     expression = collections_to_expr([total]).optimize()
     graph = dict(expression.__dask_graph__())
     keys = [key for key in graph if isinstance(key, tuple) and key[0] == total.name]
-    found = make_plan(graph, keys, NOW)
-    np.testing.assert_allclose(np.array(get_sync(found.graph, keys)).squeeze(), 1.0)
+    planned = make_plan(graph, keys, NOW)
+    np.testing.assert_allclose(np.array(get_sync(planned.graph, keys)).squeeze(), 1.0)
 
 
 class RegionArrayOfOnes:

@@ -1,4 +1,4 @@
-"""Combine each Region's share of a tree reduction there, before anything of it crosses.
+"""Part of the third stage: combine each Region's share of a tree reduction there, before it crosses.
 
 Dask combines a fixed number of neighbouring results in each step of a tree, whichever Regions they are in:
 at every step, one group spans two Regions and something crosses. The grouping is arbitrary (``split_every``),
@@ -8,21 +8,25 @@ so groups that span Regions are parted, and what is left is combined by the last
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from dask._task_spec import Alias, GraphNode, List, Task, TaskRef, _execute_subgraph, _identity_cast
+from dask._task_spec import Alias, GraphNode, List, Task, TaskRef, _identity_cast
 from dask.typing import Key
+
+from dask_regions.placement.planning.fused import inside, with_inputs
+from dask_regions.placement.planning.problem import Assignment, Region
 
 __all__ = ["Regrouped", "regroup"]
 
-# How Dask and flox name the steps of a tree reduction but the last (dask/array/reductions.py, _tree_reduce;
-# flox/dask.py).
+# Dask and flox name so the steps of a tree reduction but the last (dask.array.reductions._tree_reduce,
+# flox.dask).
 _COMBINE = re.compile(r"-partial-")
-#: Runs of one Region among the neighbours of a step: with more, Regions alternate and parting saves nothing.
-_MAXIMUM_RUNS = 4
+#: Number of runs of one Region among the inputs of a step: with more, Regions alternate, and parting saves
+#: nothing.
+_MAX_RUNS = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class Regrouped:
-    """What is to be done to a graph.
+    """The changes to a graph that part its tree reductions; not applied yet.
 
     Attributes
     ----------
@@ -51,67 +55,73 @@ class Regrouped:
         New and changed tasks.
     unneeded
         Keys of those that are not needed any more.
-    like
+    sized_like
         New tasks to one that makes results of the same size.
     """
 
     tasks: dict[Key, GraphNode]
     unneeded: set[Key]
-    like: dict[Key, Key]
+    sized_like: dict[Key, Key]
 
 
-def regroup(
-    graph: Mapping[Key, GraphNode],
-    undecided: Iterable[Key],
-    where: Callable[[Key], str | None],
-    followers: Mapping[Key, Collection[Key]],
-) -> Regrouped:
+def regroup(graph: Mapping[Key, GraphNode], assignment: Assignment) -> Regrouped:
     """Part the steps of tree reductions that span Regions.
+
+    A step whose list of inputs falls into few runs, each of one Region, is replaced by one step for each
+    run, placed there. If another step of the same tree takes its result alone, that one takes the partial
+    results instead, and is looked at in turn; so a whole tree is sorted into Regions from its leaves to
+    its root, in one pass, and the order of what is combined stays.
 
     Parameters
     ----------
     graph
         Key to task.
-    undecided
-        Tasks whose inputs are in several Regions, or follow from such, in topological order.
-    where
-        Region of a result, None or empty where it has none yet.
-    followers
-        Undecided tasks to the tasks that need them.
+    assignment
+        After propagation.
     """
     changed: dict[Key, GraphNode] = {}
-    like: dict[Key, Key] = {}
+    sized_like: dict[Key, Key] = {}
     parted: dict[Key, list[Key]] = {}
-    homes: dict[Key, str] = {}
-    for key in undecided:
+    regions: dict[Key, Region] = {}
+
+    def region_of(key: Key) -> Region | None:
+        region = regions.get(key) or assignment.regions.get(key)
+        return region if isinstance(region, str) else None
+
+    for key in assignment.undecided:
         step = _step(graph[key])
         if step is None:
             continue
         leaves = [part for leaf in step.leaves for part in parted.get(leaf, (leaf,))]
-        runs = _runs(leaves, lambda leaf: homes.get(leaf) or where(leaf))
+        runs = _runs(leaves, region_of)
         if runs is None or (len(leaves) == len(runs) and len(leaves) == len(step.leaves)):
             continue
         combine = _combine_of(key, step, graph)
-        parts = list(_parts(key, runs, combine, changed, homes))
+        parts = list(_parts(key, runs, combine, changed, regions))
         if combine is not None:
-            like |= {part: combine.key for part in parts if part in changed}
-        follower = next(iter(followers[key]), None) if len(followers.get(key, ())) == 1 else None
-        if _is_combine(key) and follower is not None and key in _leaves_of(graph[follower]):
+            sized_like |= {part: combine.key for part in parts if part in changed}
+        if _next_step_takes(key, graph, assignment):
             parted[key] = parts
         else:
             changed[key] = _with_leaves(graph[key], step, parts)
-    # A parted step whose follower could not take the parts is still needed.
+    # A parted step whose next step could not take the parts is still needed.
     needed = {dependency for node in changed.values() for dependency in node.dependencies}
-    return Regrouped(changed, set(parted) - needed, like)
+    return Regrouped(changed, set(parted) - needed, sized_like)
+
+
+def _next_step_takes(key: Key, graph: Mapping[Key, GraphNode], assignment: Assignment) -> bool:
+    """Whether only the next step of the same tree needs a result, so that it may take its parts instead."""
+    consumers = assignment.consumers.get(key, ())
+    return len(consumers) == 1 and _is_combine(key) and key in _leaves_of(graph[consumers[0]])
 
 
 def _step(node: GraphNode) -> _Step | None:
     if not isinstance(node, Task):
         return None
     base = node
-    if node.func is _execute_subgraph:
-        inner = node.args[0]
-        bases = [task for task in inner.values() if not task.dependencies <= inner.keys()]
+    if (fused := inside(node)) is not None:
+        names = fused.tasks.keys()
+        bases = [task for task in fused.tasks.values() if not task.dependencies <= names]
         if len(bases) != 1 or not isinstance(bases[0], Task):
             return None
         base = bases[0]
@@ -135,7 +145,10 @@ def _row(nested: Any) -> tuple[Key, ...] | None:
 
 
 def _entries(nested: Any) -> tuple[Any, ...] | None:
-    """Return the entries of a list in a task, or None of anything else (dask/_task_spec.py:110, 923)."""
+    """Return the entries of a list in a task, or None of anything else.
+
+    ``dask._task_spec`` (2026.8.0) writes it as ``List``, or as ``_identity_cast(*entries, typ=list)``.
+    """
     if isinstance(nested, List):
         return tuple(nested.args)
     if isinstance(nested, Task) and nested.func is _identity_cast and nested.kwargs == {"typ": list}:
@@ -154,9 +167,12 @@ def _leaves_of(node: GraphNode) -> tuple[Key, ...]:
     return step.leaves if step else ()
 
 
-def _runs(leaves: list[Key], where: Callable[[Key], str | None]) -> list[tuple[str, list[Key]]] | None:
-    runs = [(region, list(run)) for region, run in groupby(leaves, where)]
-    if len(runs) > _MAXIMUM_RUNS or not all(region for region, _ in runs):
+def _runs(
+    leaves: list[Key], region_of: Callable[[Key], Region | None]
+) -> list[tuple[Region, list[Key]]] | None:
+    """Return neighbours of one Region together; None where some have none, or there are too many."""
+    runs = [(region, list(run)) for region, run in groupby(leaves, region_of)]
+    if len(runs) > _MAX_RUNS or not all(region for region, _ in runs):
         return None
     return [(region, run) for region, run in runs if region]
 
@@ -178,19 +194,19 @@ def _combine_of(key: Key, step: _Step, graph: Mapping[Key, GraphNode]) -> Task |
 
 def _parts(
     key: Key,
-    runs: list[tuple[str, list[Key]]],
+    runs: list[tuple[Region, list[Key]]],
     combine: Task | None,
     changed: dict[Key, GraphNode],
-    homes: dict[Key, str],
+    regions: dict[Key, Region],
 ) -> Iterator[Key]:
-    """Yield what is left of each run: one result, where it can be combined."""
+    """Yield the results that remain of each run: one, where it can be combined."""
     for number, (region, run) in enumerate(runs):
         if len(run) == 1 or combine is None or len(runs) == 1:
             yield from run
             continue
         part = _part_key(key, number)
         changed[part] = Task(part, combine.func, _nested(combine.args[0], run))
-        homes[part] = region
+        regions[part] = region
         yield part
 
 
@@ -200,11 +216,11 @@ def _part_key(key: Key, number: int) -> Key:
     return f"{key}-partial-{number}"
 
 
-def _nested(like: Any, leaves: Iterable[Key]) -> List:
-    """Return a list of references, inside as many lists as another one is."""
+def _nested(pattern: Any, leaves: Iterable[Key]) -> List:
+    """Return a list of references, inside as many lists as in a pattern."""
     nested = List(*map(TaskRef, leaves))
-    while _entries(like.args[0]) is not None:
-        nested, like = List(nested), like.args[0]
+    while _entries(pattern.args[0]) is not None:
+        nested, pattern = List(nested), pattern.args[0]
     return nested
 
 
@@ -213,6 +229,4 @@ def _with_leaves(node: GraphNode, step: _Step, leaves: list[Key]) -> GraphNode:
     if step.base is node:
         return base
     assert isinstance(node, Task)
-    inner, result = node.args[0], node.args[1]
-    references = [TaskRef(leaf) for leaf in leaves]
-    return Task(node.key, _execute_subgraph, {**inner, base.key: base}, result, tuple(leaves), *references)
+    return with_inputs(node, base, leaves)

@@ -1,0 +1,110 @@
+"""Part of the fourth stage: what it costs, in bytes that cross, to have a result in each Region."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+from dask.typing import Key
+
+from dask_regions.placement.planning.problem import FREE, OPEN, Assignment, Problem, Region
+
+__all__ = ["Prices", "price"]
+
+#: A task has to cost so much for it to pay to use both directions of a link.
+_SPREAD_ABOVE_BYTES = 1e6
+#: Share of its cost that a task may cost more in another Region, and still as good as the same.
+_EQUAL_WITHIN_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the open tasks cost in each Region, their open inputs included.
+
+    Attributes
+    ----------
+    regions
+        Regions to choose from, sorted.
+    costs
+        Open task to bytes that cross for it to be in each of these, in their order.
+    least
+        Open task to the least of these.
+    spread
+        Tasks that are to be spread over the Regions in which they cost about the least.
+    """
+
+    regions: list[Region]
+    costs: dict[Key, list[float]]
+    least: dict[Key, float]
+    spread: set[Key]
+
+    def about_least(self, key: Key) -> list[Region]:
+        """Return the Regions in which a task costs about the least."""
+        limit = self.least[key] * (1 + _EQUAL_WITHIN_SHARE)
+        pairs = zip(self.regions, self.costs[key], strict=True)
+        return [region for region, cost in pairs if cost <= limit]
+
+
+def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -> Prices:
+    """Work out what open tasks cost in each Region, inputs first.
+
+    A task in Region R costs what its inputs cost where each is best for R: an input that is open is made
+    wherever that is cheapest and crosses, or is made in R; one that is placed crosses if it is elsewhere.
+    The cost of an input that several tasks may take is shared among them, because it crosses once.
+
+    See :func:`~dask_regions.placement.planning.stages.choosing.choose` for the method.
+    """
+    regions = _regions_to_choose_from(problem, assignment)
+    numbers = {region: number for number, region in enumerate(regions)}
+    shares = _shares(problem, assignment)
+    graph, nbytes_of, assigned = problem.graph, problem.nbytes, assignment.regions
+    prices = Prices(regions, {}, {}, set())
+    above_spread: set[Key] = set()
+    for key in open_tasks:
+        inputs = graph[key].dependencies
+        costs = [0.0] * len(regions)
+        everywhere = 0.0
+        for dependency in inputs:
+            region = assigned[dependency]
+            if region is FREE:
+                continue
+            nbytes, share = nbytes_of(dependency), shares[dependency]
+            if region is OPEN:
+                brought = prices.least[dependency] + nbytes
+                for number, cost in enumerate(prices.costs[dependency]):
+                    costs[number] += min(brought, cost) * share
+            else:
+                everywhere += nbytes * share
+                if region in numbers:
+                    costs[numbers[region]] -= nbytes * share
+        prices.costs[key] = [cost + everywhere for cost in costs]
+        prices.least[key] = min(prices.costs[key])
+        if not above_spread.isdisjoint(inputs) or not prices.spread.isdisjoint(inputs):
+            above_spread.add(key)
+        elif _is_to_be_spread(key, nbytes_of(key), prices):
+            prices.spread.add(key)
+    return prices
+
+
+def _is_to_be_spread(key: Key, nbytes: float, prices: Prices) -> bool:
+    """Whether much data meets in a task, it may do so in several Regions, and little comes of it."""
+    surplus = prices.least[key] - _SPREAD_ABOVE_BYTES
+    return nbytes <= _EQUAL_WITHIN_SHARE * surplus and len(prices.about_least(key)) > 1
+
+
+def _regions_to_choose_from(problem: Problem, assignment: Assignment) -> list[Region]:
+    """Return the Regions of what is placed, and the client's if it has workers."""
+    regions = {region for region in assignment.regions.values() if isinstance(region, str)}
+    if problem.cluster.client_region in problem.cluster.alive:
+        regions.add(problem.cluster.client_region)
+    return sorted(regions)
+
+
+def _shares(problem: Problem, assignment: Assignment) -> dict[Key, float]:
+    """Return the share of an input's cost that each task bears of those that may take it elsewhere."""
+    takers: Collection[Key] = [*assignment.undecided, *assignment.takers]
+    consumers = Counter(chain.from_iterable(problem.graph[key].dependencies for key in takers))
+    consumers.update(problem.delivered)
+    return {key: 1 / count for key, count in consumers.items()}
