@@ -1,7 +1,7 @@
 """P2P rechunks whose input comes from several Regions, as task-based ones with the same keys.
 
-P2P has no partial result that could cross instead of the chunks, and across Regions it loses data when a
-worker leaves (distributed#8426).
+P2P has no partial result that could cross instead of the chunks; and it is reported to have lost rows on
+several nodes (distributed#8426, open).
 """
 
 from __future__ import annotations
