@@ -58,8 +58,8 @@ def geometry(box: BoundingBox, *, both_sides: bool = False) -> dict[str, Any]:
     """Return a box as GeoJSON, in the simplest type that is valid.
 
     A box that crosses the antimeridian is cut there (RFC 7946, 3.1.9). One that only begins or ends there
-    does not cross it, and is not cut: half of it would have no width, so that it were no valid polygon, and
-    as a line it would make a GeometryCollection, which STAC refuses as an Item's geometry.
+    does not cross it, and is not cut: half of it would have no width, which is no valid polygon, and as a
+    line it would make a GeometryCollection, which STAC refuses as an Item's geometry.
 
     Parameters
     ----------

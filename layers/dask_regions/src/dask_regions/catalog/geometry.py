@@ -27,9 +27,9 @@ __all__ = ["Geometries", "parse", "select"]
 _MAXIMUM_POSITIONS = 50_000
 # A longitude may go once around the globe on either side.
 _MAXIMUM_DEGREES = 540.0
-# How many rectangles are compared one by one before a tree of shapely is the faster way.
+# Above so many, a tree of shapely is faster than comparing rectangles one by one.
 _MAXIMUM_RECTANGLES = 5_000
-# How deep the coordinates of a type are nested: 0 is a single position.
+# Depth to which a type's coordinates are nested; 0 is a single position.
 _NESTING = {
     "Point": 0,
     "MultiPoint": 1,

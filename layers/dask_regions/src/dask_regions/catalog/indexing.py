@@ -20,8 +20,8 @@ from dask_regions.words import tokens
 __all__ = ["Indexed", "indexed"]
 
 _TOP_LEVEL = frozenset({"id", "collection"})
-# Between the words of two properties, so that no phrase runs from one into the other. It is no letter
-# or digit, hence no word of a search.
+# It stands between the words of two properties, so that no phrase runs from one into the other. It is no
+# letter or digit, hence no word of a search.
 _GAP = "¶"
 
 

@@ -18,7 +18,7 @@ _JSON_SCHEMA: dict[Kind, dict[str, Any]] = {
     "strings": {"type": "array", "items": {"type": "string"}},
     "integer": {"type": "integer"},
 }
-#: What spatial functions of CQL2 call an Item's geometry; it is no queryable of the other operators.
+#: Spatial functions of CQL2 call an Item's geometry so; it is no queryable of the other operators.
 GEOMETRY = "geometry"
 
 

@@ -20,7 +20,7 @@ __all__ = ["DEFAULT_ROUTE", "Request", "Response", "json_response", "prefers", "
 DEFAULT_ROUTE = "$default"
 # A body in base64 counts as it is sent; this is enough for a polygon with 20,000 points.
 _MAXIMUM_BODY_CHARACTERS = 1_000_000
-# Below, the headers and a packet's minimum outweigh what is saved.
+# In a shorter answer, the headers and a packet's minimum outweigh what is saved.
 _COMPRESS_FROM_CHARACTERS = 4_000
 # Level 1 makes a page of Items a tenth as long; level 6 saves a fiftieth more in three times the time.
 _COMPRESSION_LEVEL = 1

@@ -29,7 +29,7 @@ __all__ = ["QUERYABLE_NAMES", "Found", "describe", "search"]
 #: A filter or a sort of Collections may name these, which every summary of a Collection has in full.
 QUERYABLE_NAMES = ("id", "title", "start_datetime", "end_datetime", "regions")
 _INTERNAL = (BEGAN.name, ENDED.name)
-# Collections belong to no generation: what they say changes with the catalog, which they are does not.
+# Collections belong to no generation: what they say changes with the catalog, but not which they are.
 _GENERATION = "collections"
 
 

@@ -16,11 +16,11 @@ from dask_regions.http.bodies import to_json
 __all__ = ["After", "cut", "decode", "encode", "renewed"]
 
 # Lambda answers with at most 6,291,556 bytes, in which a page is a JSON string: escaped.
-_PAGE_CHARACTERS = 5_500_000
-# What the API adds to an Item, besides its places: links, and how fresh its Regions are.
+_MAXIMUM_PAGE_CHARACTERS = 5_500_000
+# The API adds so much to an Item besides its places: links, and how fresh its Regions are.
 _ADDED_CHARACTERS = 3_000
 # A character of JSON is at most this many in a JSON string of ASCII: \uXXXX.
-_ESCAPED = 6
+_ESCAPED_CHARACTERS = 6
 
 
 class After(NamedTuple):
@@ -95,12 +95,12 @@ def cut(items: Sequence[dict[str, Any]], characters: int | None = None) -> list[
     added = len(items) * _ADDED_CHARACTERS
     if characters is None:
         characters = len(to_json(items))  # in bytes, of which there are no fewer
-    if characters * _ESCAPED + added <= _PAGE_CHARACTERS:
+    if characters * _ESCAPED_CHARACTERS + added <= _MAXIMUM_PAGE_CHARACTERS:
         return list(items)
     size = 0
     for number, item in enumerate(items):
         size += len(json.dumps(json.dumps([item, _places(item)]))) + _ADDED_CHARACTERS
-        if number and size > _PAGE_CHARACTERS:
+        if number and size > _MAXIMUM_PAGE_CHARACTERS:
             return list(items[:number])
     return list(items)
 

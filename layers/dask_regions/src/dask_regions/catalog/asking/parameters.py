@@ -117,7 +117,7 @@ def _itself(condition: Expression) -> Iterator[Expression]:
     yield condition
 
 
-#: In the order in which they are listed to callers.
+#: Every parameter, in the order in which they are listed to callers.
 TABLE: tuple[SearchParameter, ...] = (
     SearchParameter(
         name="aggregations",

@@ -167,7 +167,7 @@ def _together(values: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestError("intersects", "cannot be combined with bbox; leave one of them out")
     language = cql2_filter.checked(values.pop("filter-lang", "cql2-json"))
     if "filter" in values:
-        # Last, as it takes longest.
+        # It comes last, as it takes longest.
         values["filter"] = cql2_filter.Filter(values.pop("filter"), language)
     return values
 

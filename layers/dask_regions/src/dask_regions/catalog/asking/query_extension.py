@@ -33,7 +33,7 @@ _PATTERNS = {"startsWith": "{}%", "endsWith": "%{}", "contains": "%{}%"}
 _OPERATORS = (*_COMPARISONS, *_PATTERNS, "in")
 _MAXIMUM_CONDITIONS = 100
 _MAXIMUM_VALUES = 1000
-_MAXIMUM_TEXT = 450
+_MAXIMUM_TEXT_CHARACTERS = 450
 
 
 def parse_query(value: Any) -> Expression:
@@ -83,8 +83,8 @@ def _condition(queryable: Queryable, operator: str, wanted: Any) -> Expression:
     if queryable.kind != "string":
         raise RequestError("query", f"{operator} takes a property that is a string")
     text = str(literal(wanted, "string", "query"))
-    if len(text) > _MAXIMUM_TEXT:
-        raise RequestError("query", f"{operator} takes a text of up to {_MAXIMUM_TEXT} characters")
+    if len(text) > _MAXIMUM_TEXT_CHARACTERS:
+        raise RequestError("query", f"{operator} takes a text of up to {_MAXIMUM_TEXT_CHARACTERS} characters")
     return Like(named, _PATTERNS[operator].format(escape(text)))
 
 

@@ -36,7 +36,7 @@ __all__ = [
     "token",
 ]
 
-#: Items on a page.
+#: Items on a page where the request names no limit.
 DEFAULT_LIMIT = 10
 #: Items on one page at most; a larger limit is lowered to it, as OGC API - Features asks.
 MAXIMUM_LIMIT = 1000
@@ -225,7 +225,7 @@ def split(text: str) -> list[str]:
 
 def decode_limit(text: str) -> int | str:
     """Return ``limit`` from its form in a query string; text that is no whole number stays text."""
-    # As many digits as Python reads.
+    # Python reads no more digits.
     return int(text) if re.fullmatch(r"[+-]?\d{1,4000}", text, re.ASCII) else text
 
 

@@ -14,7 +14,7 @@ from dask_regions.models import Configuration
 
 __all__ = ["HEADERS", "api_page", "landing_page"]
 
-#: For browsers: nothing from elsewhere, and no script, whatever a title says.
+#: They let a browser load nothing from elsewhere and run no script, whatever a title says.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -78,7 +78,7 @@ def _point(region: str, titles: list[str], freshness: Mapping[str, Mapping[str, 
     city, longitude, latitude = PLACES[region]
     stale = freshness.get(region, {}).get("stale", False)
     kind = "stale" if stale else "holds" if titles else "client"
-    # A label to the left, where one to the right would leave the map.
+    # A label is to the left where it would leave the map to the right.
     side, anchor = (-5, "end") if longitude > 130 else (5, "start")
     return (
         f'<g class="{kind}"><title>{escape(", ".join(titles) or "holds no data")}</title>'

@@ -64,15 +64,15 @@ CONFORMANCE = (
 
 # The parser is recursive and native: without a bound, nesting can overflow the stack of the process.
 _MAXIMUM_TERMS = 500
-_MAXIMUM_DEPTH = 16
-# Each may double the time that the parser takes to find out that what is inside makes no sense.
+_MAXIMUM_NESTING_LEVELS = 16
+# Each parenthesis may double the time that the parser takes to find out that its inside makes no sense.
 _MAXIMUM_PARENTHESES = 10
 # One filter in JSON may have so many: enough for 500 comparisons (a bare true or false counts as two).
 _MAXIMUM_VALUES = 1600
 # OpenSearch refuses longer patterns.
 _PATTERN_CHARACTERS = 1_000
-# Each is compared with every distinct geometry there is.
-_MAXIMUM_SPATIAL = 20
+# Each spatial function is compared with every distinct geometry there is.
+_MAXIMUM_SPATIAL_FUNCTIONS = 20
 _NUMBER = r"[+-]?\d+(?:\.\d*)?"
 # Coordinates of WKT nest no deeper, however many they are.
 _COORDINATES = re.compile(rf"\(\s*{_NUMBER}(?:[\s,]+{_NUMBER})*\s*\)", re.ASCII)
@@ -138,15 +138,17 @@ def parse(value: Any, language: str) -> Expression:
         tree: Any = parsed.to_json()
     except cql2.ParseError as error:
         raise RequestError("filter", f"is not valid {language}: {error}") from error
-    if _spatial_functions(tree) > _MAXIMUM_SPATIAL:
-        raise RequestError("filter", f"has more than {_MAXIMUM_SPATIAL} spatial functions; make it shorter")
+    if _spatial_functions(tree) > _MAXIMUM_SPATIAL_FUNCTIONS:
+        raise RequestError(
+            "filter", f"has more than {_MAXIMUM_SPATIAL_FUNCTIONS} spatial functions; make it shorter"
+        )
     return _condition(tree)
 
 
 def _bounded(value: Any) -> str:
     if not isinstance(value, str):
         raise RequestError("filter", "must be text; set filter-lang to cql2-json for an object")
-    # Both kinds at once: an apostrophe in a quoted name opens no literal.
+    # Both kinds of quotes are taken at once: an apostrophe in a quoted name opens no literal.
     unquoted = _COORDINATES.sub("()", re.sub(r"'[^']*'|\"[^\"]*\"", "", value))
     if len(re.findall(r"[\w.]+|[^\w\s,]", unquoted)) > _MAXIMUM_TERMS:
         raise RequestError("filter", f"has more than {_MAXIMUM_TERMS} terms; make it shorter")
@@ -187,8 +189,8 @@ def _condition(expression: Any, depth: int = 0) -> Expression:
         return Always(expression)
     if not isinstance(expression, dict) or "op" not in expression:
         raise _unsupported(f"{json.dumps(expression)[:200]} as a condition")
-    if depth > _MAXIMUM_DEPTH:
-        raise RequestError("filter", f"is nested deeper than {_MAXIMUM_DEPTH}; make it flatter")
+    if depth > _MAXIMUM_NESTING_LEVELS:
+        raise RequestError("filter", f"is nested deeper than {_MAXIMUM_NESTING_LEVELS}; make it flatter")
     operator, arguments = expression["op"], expression.get("args")
     if not isinstance(arguments, list):
         raise RequestError("filter", f"{operator} takes a list of arguments")

@@ -16,7 +16,7 @@ from dask_regions.words import fold
 
 __all__ = ["arguments_of", "instant", "kind_of", "literal", "operand"]
 
-# It is beyond every year, and well within what engines compare exactly.
+# This is beyond every year, and well within what engines compare exactly.
 _MAXIMUM_INTEGER = 10**9
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 

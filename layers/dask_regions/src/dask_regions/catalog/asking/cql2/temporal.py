@@ -28,8 +28,8 @@ __all__ = ["TEMPORAL", "compare", "temporal"]
 #: An open end: minus or plus infinity.
 _End: TypeAlias = "Property | Value | float"
 
-# Of the arguments a and b: the end of a, the operator, the end of b; all of them have to hold.
-# Source: OGC 21-065r2 (CQL2), annex "temporal functions".
+# For arguments a and b, each condition is an end of a, the operator, and an end of b; all have to hold.
+# The source is OGC 21-065r2 (CQL2), annex "temporal functions".
 _CONDITIONS: dict[str, tuple[tuple[str, ComparisonOperator, str], ...]] = {
     "t_after": (("start", ">", "end"),),
     "t_before": (("end", "<", "start"),),
@@ -46,7 +46,7 @@ _CONDITIONS: dict[str, tuple[tuple[str, ComparisonOperator, str], ...]] = {
     "t_startedBy": (("start", "=", "start"), ("end", ">", "end")),
     "t_starts": (("start", "=", "start"), ("end", "<", "end")),
 }
-#: The functions there are.
+#: All temporal functions.
 TEMPORAL = frozenset({*_CONDITIONS, "t_disjoint"})
 _SWAPPED: dict[ComparisonOperator, ComparisonOperator] = {
     "<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>",
@@ -89,7 +89,7 @@ def compare(operator: ComparisonOperator, left: _End, right: _End) -> Expression
 
 
 def _bounded(operator: ComparisonOperator, value: Property, infinity: float) -> Expression:
-    # Not Always: without a value it is unknown.
+    # The outcome is no Always: without a value it is unknown.
     holds = _holds(operator, (0, ""), (infinity, ""))
     if infinity > 0:
         return Comparison("<=" if holds else ">", value, Value(LATEST))
