@@ -10,6 +10,7 @@ from typing import Any
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import Put, RegionOutcome, Remove
 from dask_regions.catalog.engines import Store, Writer, open_catalog
+from dask_regions.catalog.generations import SwapResult
 from dask_regions.catalog.opensearch import OpenSearchCatalog
 
 __all__ = ["ids", "left_behind", "make_item", "put", "seen", "source_of", "sync", "write"]
@@ -31,32 +32,32 @@ def put(items: Iterable[Mapping[str, Any]], fingerprint: str = "1") -> list[Put]
 
 def write(store: Writer, generation: str, region: str, items: Items) -> dict[str, int]:
     """Make Items all that a Region has in a generation; return how many there are per Collection."""
-    held: dict[str, list[Mapping[str, Any]]] = {}
+    by_collection: dict[str, list[Mapping[str, Any]]] = {}
     for item in items:
-        held.setdefault(item["collection"], []).append(item)
-    for collection in sorted({"cmip6", "era5", *held}):
-        wanted = held.get(collection, [])
+        by_collection.setdefault(item["collection"], []).append(item)
+    for collection in sorted({"cmip6", "era5", *by_collection}):
+        wanted = by_collection.get(collection, [])
         sources = {source_of(item) for item in wanted}
         gone = [known.source for known in store.known(region, collection) if known.source not in sources]
         store.write(generation, region, collection, [*put(wanted), *map(Remove, gone)])
-    return {collection: len(wanted) for collection, wanted in held.items()}
+    return {collection: len(wanted) for collection, wanted in by_collection.items()}
 
 
 def sync(
     store: Writer,
     generation: str,
-    held: Mapping[str, Items],
+    items_of: Mapping[str, Items],
     failed: Mapping[str, str] | None = None,
     declared: Mapping[str, Sequence[str]] | None = None,
-) -> dict[str, Any]:
-    """Run a whole sync, after which each Region in `held` has these Items."""
+) -> SwapResult:
+    """Run a whole sync, after which each Region in `items_of` has these Items."""
     outcomes = {region: RegionOutcome(error=error) for region, error in (failed or {}).items()}
-    store.begin(generation, [*held, *outcomes])
-    for region, items in held.items():
+    store.begin(generation, [*items_of, *outcomes])
+    for region, items in items_of.items():
         counts = write(store, generation, region, items)
         outcomes.setdefault(region, RegionOutcome(counts))
     if declared is None:
-        declared = {region: ["cmip6", "era5"] for region in ("us-west-2", "us-east-1", *held)}
+        declared = {region: ["cmip6", "era5"] for region in ("us-west-2", "us-east-1", *items_of)}
     return store.swap(generation, outcomes, declared)
 
 
@@ -87,14 +88,8 @@ def left_behind(url: str) -> set[str]:
         return {file.name for file in pointer.parent.glob(f"{pointer.stem}-*")} - kept
     control = OpenSearchCatalog(url)._control
     live, _ = control.live()
-    used = {
-        index
-        for collections in live.generations.values()
-        for held in collections.values()
-        for index in (held.items, held.sources)
-    }
     there = set(control._client.request("GET", [f"{control.names.prefix}*", "_alias"]))
-    return there - used - {control.names.control, control.names.geometries}
+    return there - live.indexes - {control.names.control, control.names.geometries}
 
 
 def make_item(item_id: str, region: str = "us-west-2", **changes: Any) -> dict[str, Any]:

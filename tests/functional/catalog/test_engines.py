@@ -11,6 +11,7 @@ import pytest
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
 from dask_regions.catalog.engines import Catalog, open_catalog
+from dask_regions.catalog.generations import SwapResult
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from testing.catalog.generations import ids, make_item
 from testing.catalog.stac_api import ENGINES, engine_url
@@ -40,7 +41,7 @@ def sync(
     counts: Mapping[str, int],
     failed: Mapping[str, str] | None = None,
     declared: Mapping[str, Sequence[str]] | None = None,
-) -> dict[str, Any]:
+) -> SwapResult:
     """Sync the Collection cmip6; ``counts`` are the Items that each Region has afterwards."""
     failed = failed or {}
     store.begin(generation, [*counts, *failed])

@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 from dask_regions.aws.fsx import ImportTask, MetadataImport
 from dask_regions.aws.stepfunctions import Running
 from dask_regions.catalog.changes import RegionOutcome
+from dask_regions.catalog.generations import SwapResult
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 from dask_regions.models import Configuration
 from dask_regions.names import LATEST_SYNC_REPORT, METRIC_NAMESPACE, SYNC_METRICS
@@ -23,8 +24,8 @@ from dask_regions.sync.planning import SyncRunningError
 from dask_regions.sync.prices import dollars
 from dask_regions.sync.steps import Counts, Import, PlanRequest, SwapRequest, begun
 from dask_regions.sync.swapping import swap as swap_step
+from testing.catalog.memory_catalog import MemoryCatalog
 from testing.sync.memory_bucket import MemoryObjects
-from testing.sync.steps import MemoryCatalog
 
 MACHINE = Path(__file__).parents[3] / "statemachines" / "sync_catalog.asl.json"
 STATE_MACHINE = "arn:aws:states:eu-west-2:123456789012:stateMachine:sync"
@@ -66,10 +67,10 @@ class FakeCatalog(MemoryCatalog):
         super().begin(generation, regions)
         self.begun.append((generation, list(regions)))
 
-    def swap(self, generation: str, outcomes: Any, declared: Any) -> dict[str, Any]:
+    def swap(self, generation: str, outcomes: Any, declared: Any) -> SwapResult:
         self.outcomes, self.declared = dict(outcomes), dict(declared)
-        held = {"us-west-2": 3, "us-east-1": 7}
-        return {"generation": generation, "items": 10, "regions": held, "changed": True, "failed": {}}
+        items = {"us-west-2": 3, "us-east-1": 7}
+        return {"generation": generation, "items": 10, "regions": items, "changed": True, "failed": {}}
 
 
 def plan(

@@ -157,7 +157,7 @@ def test_nothing_of_dead_generations_is_left_behind(
     assert _indexes(opensearch_server, prefix) == {"items": 2, "sources": 2, "catalog": 1, "geometries": 1}
     live = store._control.live()[0]
     answer = store._control._client.request("GET", ["_alias", f"{prefix}-items"])
-    assert list(answer) == [live.held["c"].items]
+    assert list(answer) == [live.collections["c"].items]
 
 
 def _indexes(server: str, prefix: str) -> dict[str, int]:
@@ -211,7 +211,7 @@ def test_of_two_swaps_at_once_one_wins(store: OpenSearchCatalog, monkeypatch: py
 def test_a_catalog_of_another_version_is_reported(
     store: OpenSearchCatalog, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dask_regions.catalog.opensearch.control.FORMAT", "newer")
+    monkeypatch.setattr("dask_regions.catalog.opensearch.documents.FORMAT", "newer")
     with pytest.raises(UnavailableError, match="another version"):
         ids(OpenSearchCatalog(opensearch_url))
     assert list(store.known(WEST, "c")) == []

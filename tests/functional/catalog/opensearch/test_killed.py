@@ -11,6 +11,7 @@ import pytest
 
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import Put, RegionOutcome, Remove
+from dask_regions.catalog.generations import SwapResult
 from dask_regions.catalog.opensearch import OpenSearchCatalog
 from dask_regions.catalog.opensearch.client import Client
 from dask_regions.errors import NotFoundError, UnavailableError
@@ -53,7 +54,7 @@ def die() -> None:
     raise Died
 
 
-def sync(url: str, generation: str, region: str, names: Sequence[str]) -> dict[str, Any]:
+def sync(url: str, generation: str, region: str, names: Sequence[str]) -> SwapResult:
     """Give a Region these Items, as a process of its own does it: only what differs is written."""
     store = OpenSearchCatalog(url)
     store.begin(generation, [region])

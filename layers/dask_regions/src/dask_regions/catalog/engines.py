@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking.query import SearchQuery
-from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
+from dask_regions.catalog.changes import Known, Put, Remove
+from dask_regions.catalog.generations import Outcomes, SwapResult
 from dask_regions.errors import ConfigurationError
 
 __all__ = ["Catalog", "Store", "Writer", "open_catalog"]
@@ -94,9 +95,7 @@ class Writer(Protocol):
             Naming the Item, where one is wrong; changes before it may have been applied.
         """
 
-    def swap(
-        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
-    ) -> dict[str, Any]:
+    def swap(self, generation: str, outcomes: Outcomes, declared: Mapping[str, Sequence[str]]) -> SwapResult:
         """Verify a generation and make it live; a repetition answers as before.
 
         Where nothing changed no generation is made: the live one is noted to be fresh.
@@ -107,12 +106,6 @@ class Writer(Protocol):
             What became of the Regions that were synced; others keep what they have, and how fresh it is.
         declared
             Region to the Collections it holds, of every Region there is; the rest is forgotten.
-
-        Returns
-        -------
-        dict
-            ``generation`` (the live one), ``items`` (in all), ``regions`` (Region to count), ``changed``
-            (whether a new generation was made) and ``failed`` (Region to error).
 
         Raises
         ------

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking.query import SearchQuery
-from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
+from dask_regions.catalog.changes import Known, Put, Remove
+from dask_regions.catalog.generations import Outcomes, SwapResult, begin
 from dask_regions.catalog.opensearch.client import Client, Sign
-from dask_regions.catalog.opensearch.control import Control, Names
+from dask_regions.catalog.opensearch.control import Control
+from dask_regions.catalog.opensearch.documents import Names
 from dask_regions.catalog.opensearch.reading import Reading
 from dask_regions.catalog.opensearch.swapping import Swapping
 from dask_regions.catalog.opensearch.writing import Writing
@@ -35,8 +37,8 @@ class OpenSearchCatalog:
     sign
         Signs requests; see :func:`dask_regions.aws.opensearch.signer`.
     seconds
-        To wait for the answer to a search; six times as long for what a sync asks, whose functions are given
-        minutes.
+        Time to wait for the answer to a search; six times as long for what a sync asks, whose functions are
+        given minutes.
     """
 
     def __init__(self, url: str, sign: Sign | None = None, seconds: float = 20.0) -> None:
@@ -82,15 +84,15 @@ class OpenSearchCatalog:
         """Start a generation that readers do not see, based on the live one; a repetition changes nothing."""
         self._control.create()
         live, _ = self._control.live()
-        if generation not in live.results:
-            self._control.begin(generation, live.live, regions)
+        state = begin(live.state, generation, regions)
+        if generation in state.building:
+            self._control.begin(generation, state.building[generation])
 
     def known(self, region: str, collection: str, prefix: str = "") -> Iterator[Known]:
         """Yield what the live generation knows of a Region's sources, in the order of their UTF-8 bytes."""
         live, _ = self._control.live()
-        held = live.held.get(collection)
-        if held is not None:
-            yield from self._writing.known(held.sources, region, prefix)
+        if collection in live.collections:
+            yield from self._writing.known(live.collections[collection].sources, region, prefix)
 
     def write(self, generation: str, region: str, collection: str, changes: Iterable[Put | Remove]) -> int:
         """Apply changes to a generation; return how many. With none, nothing is written.
@@ -104,8 +106,6 @@ class OpenSearchCatalog:
         """
         return self._writing.write(generation, region, collection, changes)
 
-    def swap(
-        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
-    ) -> dict[str, Any]:
+    def swap(self, generation: str, outcomes: Outcomes, declared: Mapping[str, Sequence[str]]) -> SwapResult:
         """Verify a generation and make it live; see :class:`~dask_regions.catalog.engines.Writer`."""
         return self._swapping.swap(generation, outcomes, declared)

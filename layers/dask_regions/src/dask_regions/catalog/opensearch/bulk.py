@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError, encode
-from dask_regions.catalog.opensearch.control import Version
+from dask_regions.catalog.opensearch.documents import Version
 from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.names import writing_alias
 

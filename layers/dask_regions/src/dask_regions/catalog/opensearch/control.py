@@ -8,176 +8,27 @@ An alias could do neither, nor stand for a generation without Items; there is on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from dask_regions import names
+from dask_regions.catalog.generations import Building, Generations
 from dask_regions.catalog.opensearch.client import Client
-from dask_regions.catalog.opensearch.fields import CONTROL, FORMAT, GEOMETRIES, identifier
-from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.catalog.opensearch.documents import (
+    Live,
+    Names,
+    Target,
+    Version,
+    building_of,
+    dump_building,
+)
+from dask_regions.catalog.opensearch.fields import CONTROL, GEOMETRIES, identifier
+from dask_regions.errors import UnavailableError
 
-__all__ = ["Building", "Control", "Held", "Live", "Names", "Target", "Version"]
+__all__ = ["Control"]
 
-#: What OpenSearch calls a copy of documents; its description is ``reindex from [a] to [b]``.
+# OpenSearch's name of a task that copies documents; its description is ``reindex from [a] to [b]``.
 _COPY = "indices:data/write/reindex"
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names of one catalog's indexes; several catalogs share a cluster by their prefix."""
-
-    prefix: str = ""
-
-    @property
-    def control(self) -> str:
-        return self.prefix + names.CONTROL_INDEX
-
-    @property
-    def geometries(self) -> str:
-        return self.prefix + names.GEOMETRIES_INDEX
-
-    @property
-    def alias(self) -> str:
-        return self.prefix + names.LIVE_ALIAS
-
-    def index(self, kind: str, collection: str, generation: str, attempt: str) -> str:
-        return self.prefix + names.generation_index(kind, collection, generation, attempt)
-
-
-@dataclass(frozen=True)
-class Version:
-    """Of a document, to replace it only if nobody has."""
-
-    seq_no: int
-    primary_term: int
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {"if_seq_no": str(self.seq_no), "if_primary_term": str(self.primary_term)}
-
-
-@dataclass(frozen=True)
-class Held:
-    """A Collection in a generation: its two indexes, which never change again, and what they hold.
-
-    Attributes
-    ----------
-    count, regions
-        Number of Items, in all and by Region.
-    """
-
-    collection: str
-    items: str
-    sources: str
-    count: int
-    regions: Mapping[str, int]
-
-    def dump(self) -> dict[str, Any]:
-        return {
-            "collection": self.collection,
-            "items": self.items,
-            "sources": self.sources,
-            "count": self.count,
-            "regions": dict(self.regions),
-        }
-
-
-@dataclass(frozen=True)
-class Live:
-    """Content of the document ``live``; all empty before the first swap.
-
-    Attributes
-    ----------
-    generations
-        The live and the previous one: what each holds by Collection.
-    freshness
-        Region to ``synced`` and ``error``.
-    results
-        What the last swaps returned, by generation.
-    readable
-        False where the catalog was written in another format.
-    """
-
-    live: str | None = None
-    generations: Mapping[str, Mapping[str, Held]] = field(default_factory=dict)
-    freshness: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    results: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    readable: bool = True
-
-    @property
-    def held(self) -> Mapping[str, Held]:
-        """What the live generation holds, by Collection."""
-        return self.generations.get(self.live or "", {})
-
-    @classmethod
-    def load(cls, content: Mapping[str, Any]) -> Live:
-        if content.get("format") != FORMAT:
-            return cls(content.get("live"), readable=False)
-        generations = {
-            generation: {collection: Held(**held) for collection, held in collections.items()}
-            for generation, collections in content["generations"].items()
-        }
-        return cls(content["live"], generations, content["freshness"], content["results"])
-
-    def dump(self) -> dict[str, Any]:
-        generations = {
-            generation: {collection: held.dump() for collection, held in collections.items()}
-            for generation, collections in self.generations.items()
-        }
-        return {
-            "format": FORMAT,
-            "live": self.live,
-            "generations": generations,
-            "freshness": self.freshness,
-            "results": self.results,
-        }
-
-
-@dataclass(frozen=True)
-class Building:
-    """A generation under construction: the one it is based on, and the Regions that are synced into it."""
-
-    base: str | None
-    regions: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A Collection's indexes in a generation that is being written.
-
-    Attributes
-    ----------
-    tasks
-        Of OpenSearch, that copy the live generation's documents into the new indexes.
-    ready
-        Whether they are done; nothing is changed before.
-    """
-
-    generation: str
-    collection: str
-    items: str
-    sources: str
-    tasks: tuple[str, ...] = ()
-    ready: bool = False
-
-    @property
-    def document(self) -> str:
-        return identifier("target", self.generation, self.collection)
-
-    def dump(self) -> dict[str, Any]:
-        return {
-            "collection": self.collection,
-            "items": self.items,
-            "sources": self.sources,
-            "tasks": list(self.tasks),
-            "ready": self.ready,
-        }
-
-    @classmethod
-    def load(cls, source: Mapping[str, Any]) -> Target:
-        content = dict(source["content"])
-        return cls(generation=source["generation"], **{**content, "tasks": tuple(content["tasks"])})
 
 
 class Control:
@@ -216,29 +67,17 @@ class Control:
         """Replace what is live, for all searches that begin from now on; False where another was faster."""
         return self.put(self.LIVE, {"kind": "live", "content": live.dump()}, version)
 
-    def building(self, generation: str) -> Building:
-        """Return a generation that is under construction.
-
-        Raises
-        ------
-        NotFoundError
-            Where it has not begun, or is no longer under construction.
-        """
+    def state(self, generation: str) -> tuple[Live, Version | None, Generations]:
+        """Return what is live, its version, and the state with one generation under way, if it is."""
+        # In this order: one that is swapped in after the first request is no longer under way at the second.
         source, _ = self.get(identifier("building", generation))
-        if source is None:
-            raise NotFoundError(
-                f"generation {generation} has not begun, or a later sync has replaced it; start a new one"
-            )
-        return Building(**source["content"])
+        live, version = self.live()
+        building = {} if source is None else {generation: building_of(source)}
+        return live, version, replace(live.state, building=building)
 
-    def begin(self, generation: str, base: str | None, regions: Sequence[str]) -> None:
-        """Note that a generation is under construction; a repetition changes nothing."""
-        content = {
-            "kind": "building",
-            "generation": generation,
-            "content": {"base": base, "regions": list(regions)},
-        }
-        self.put(identifier("building", generation), content, None)
+    def begin(self, generation: str, building: Building) -> None:
+        """Note that a generation is under way; a repetition changes nothing."""
+        self.put(identifier("building", generation), dump_building(generation, building), None)
 
     def target(self, generation: str, collection: str) -> tuple[Target | None, Version | None]:
         """Return the indexes into which a Collection is written, None where there are none yet."""
@@ -252,8 +91,8 @@ class Control:
 
     def targets(self, generation: str) -> dict[str, Target]:
         """Return by Collection what a generation has written into."""
-        found = self._find({"term": {"generation": generation}}, {"term": {"kind": "target"}})
-        targets = [Target.load(hit["_source"]) for hit in found]
+        hits = self._find({"term": {"generation": generation}}, {"term": {"kind": "target"}})
+        targets = [Target.load(hit["_source"]) for hit in hits]
         return {target.collection: target for target in targets}
 
     def note_attempt(self, target: Target) -> None:
@@ -261,33 +100,18 @@ class Control:
         source = {"kind": "attempt", "generation": target.generation, "content": target.dump()}
         self.put(identifier("attempt", target.items), source, None)
 
-    def leftovers(self, generation: str, live: str | None) -> list[dict[str, Any]]:
-        """Return the documents that :meth:`delete` takes once a generation has been swapped.
+    def documents(self) -> list[dict[str, Any]]:
+        """Return the control documents of all generations that were begun, with their ids."""
+        return self._find({"terms": {"kind": ["attempt", "building", "summary", "target"]}})
 
-        These are all but those of others that are based on what is live then: they may follow it.
-        """
-        found = self._find({"terms": {"kind": ["attempt", "building", "summary", "target"]}})
-        sources = [document["_source"] for document in found]
-        others = {
-            source["generation"]
-            for source in sources
-            if source["kind"] == "building" and source["content"]["base"] == live
-        } - {generation}
-        return [document for document in found if document["_source"]["generation"] not in others]
-
-    def delete(self, documents: Sequence[dict[str, Any]], used: AbstractSet[str]) -> None:
-        """Delete control documents, and the indexes that they name, except what is used."""
+    def delete(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Delete control documents, and the indexes that were attempted."""
         lines: list[dict[str, Any]] = []
         for document in documents:
-            source, name = document["_source"], document["_id"]
-            content = source["content"]
-            if source["kind"] == "attempt" and content["items"] in used:
-                continue
-            if source["kind"] == "summary" and name in {identifier("summary", index) for index in used}:
-                continue
-            if source["kind"] == "attempt":
+            content = document["_source"]["content"]
+            if document["_source"]["kind"] == "attempt":
                 self.delete_indexes(content["items"], content["sources"])
-            lines.append({"delete": {"_index": self.names.control, "_id": name}})
+            lines.append({"delete": {"_index": self.names.control, "_id": document["_id"]}})
         if lines:
             self._client.request("POST", ["_bulk"], lines)
 

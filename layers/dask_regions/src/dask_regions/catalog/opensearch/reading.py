@@ -12,10 +12,12 @@ from dask_regions.catalog.asking.deadline import SEARCH_SECONDS, too_slow
 from dask_regions.catalog.asking.paging import After, cut, decode, encode, renewed
 from dask_regions.catalog.asking.query import Order, SearchQuery
 from dask_regions.catalog.expression import Scalar
+from dask_regions.catalog.generations import describe
 from dask_regions.catalog.geometry import Geometries
 from dask_regions.catalog.opensearch.bulk import Documents
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError
-from dask_regions.catalog.opensearch.control import Control, Live, Names
+from dask_regions.catalog.opensearch.control import Control
+from dask_regions.catalog.opensearch.documents import Live, Names
 from dask_regions.catalog.opensearch.dsl import Query, to_query
 from dask_regions.catalog.opensearch.fields import field_of, identifier
 from dask_regions.catalog.opensearch.summary import summary_id
@@ -83,9 +85,9 @@ class Reading:
         """Return one Item, or None."""
 
         def searches(live: Live) -> tuple[str | None, list[_Search]]:
-            indexes = [held.items for name, held in live.held.items() if name == collection]
+            indexes = [part.items for name, part in live.collections.items() if name == collection]
             body = {"query": {"ids": {"values": [identifier(collection, item_id)]}}, "size": 1}
-            return live.live, [(indexes, body)] if indexes else []
+            return live.state.live, [(indexes, body)] if indexes else []
 
         answers = self._ask(searches).answers
         hits = answers[0]["hits"]["hits"] if answers else []
@@ -105,22 +107,22 @@ class Reading:
         }
 
         def searches(live: Live) -> tuple[str | None, list[_Search]]:
-            indexes = _indexes(live, live.live, query)
+            indexes = _indexes(live, live.state.live, query)
             body = {
-                "query": self._condition(live.live or "", query),
+                "query": self._condition(live.state.live or "", query),
                 "size": 0,
                 "track_total_hits": True,
                 "aggs": aggregations,
             }
-            return live.live, [(indexes, body)] if indexes else []
+            return live.state.live, [(indexes, body)] if indexes else []
 
         with _stopped_in_time(query):
             answers = self._ask(searches).answers
         if not answers:
             return 0, {name: [] for name in names}
-        found = answers[0].get("aggregations", {})
+        aggregated = answers[0].get("aggregations", {})
         buckets = {
-            name: [_bucket(QUERYABLES[name].kind, bucket) for bucket in found[name]["buckets"]]
+            name: [_bucket(QUERYABLES[name].kind, bucket) for bucket in aggregated[name]["buckets"]]
             for name in names
         }
         return answers[0]["hits"]["total"]["value"], buckets
@@ -129,21 +131,18 @@ class Reading:
         """Return what is held by Collection."""
 
         def searches(live: Live) -> tuple[str | None, list[_Search]]:
-            ids = [summary_id(held.items) for held in live.held.values()]
+            ids = [summary_id(part.items) for part in live.collections.values()]
             body = {"query": {"ids": {"values": ids}}, "size": len(ids)}
-            return live.live, [([self._names.control], body)] if ids else []
+            return live.state.live, [([self._names.control], body)] if ids else []
 
         answers = self._ask(searches).answers
-        found = [hit["_source"]["content"] for hit in answers[0]["hits"]["hits"]] if answers else []
-        return sorted((held for held in found if held["items"]), key=lambda held: str(held["id"]))
+        hits = answers[0]["hits"]["hits"] if answers else []
+        summaries = [hit["_source"]["content"] for hit in hits]
+        return sorted((part for part in summaries if part["items"]), key=lambda part: str(part["id"]))
 
     def freshness(self) -> dict[str, dict[str, Any]]:
         """Return per Region how far its Items can be trusted."""
-        live = self._ask(lambda live: (live.live, [])).live
-        return {
-            region: {"synced": state["synced"], "stale": state["error"] is not None, "error": state["error"]}
-            for region, state in sorted(live.freshness.items())
-        }
+        return describe(self._ask(lambda live: (live.state.live, [])).live.state.freshness)
 
     def _ask(self, searches: Callable[[Live], tuple[str | None, list[_Search]]]) -> _Asked:
         """Make searches, and return their answers.
@@ -166,13 +165,13 @@ class Reading:
                     "the catalog was written by another version of dask-regions; "
                     "run the state machine sync_catalog"
                 )
-            if (live.live, live.generations) == (before.live, before.generations):
+            if (live.state.live, live.contents) == (before.state.live, before.contents):
                 return _Asked(live, generation, [_checked(answer) for answer in answers])
         raise UnavailableError("the catalog is being renewed all the time; try again")
 
     def _page(self, live: Live, query: SearchQuery, after: After | None) -> tuple[str | None, list[_Search]]:
-        generation = live.live if after is None else after.generation
-        if generation is None or generation not in live.generations:
+        generation = live.state.live if after is None else after.generation
+        if generation is None or generation not in live.contents:
             return None, []
         indexes = _indexes(live, generation, query)
         if not indexes:
@@ -199,13 +198,13 @@ class Reading:
 
     def _geometries_of(self, generation: str) -> Geometries:
         """Return the geometries there are: all of the generation's, and perhaps older ones."""
-        found = self._geometries.get(generation)
-        if found is None:
-            scanned = Documents(self._client).scan(self._names.geometries, {"match_all": {}}, "digest")
-            found = Geometries({one["digest"]: one["geometry"] for one in scanned})
-            kept = {name: held for name, held in self._geometries.items() if name in self._live.generations}
-            self._geometries = {**kept, generation: found}
-        return found
+        geometries = self._geometries.get(generation)
+        if geometries is None:
+            stored = Documents(self._client).scan(self._names.geometries, {"match_all": {}}, "digest")
+            geometries = Geometries({document["digest"]: document["geometry"] for document in stored})
+            kept = {name: known for name, known in self._geometries.items() if name in self._live.contents}
+            self._geometries = {**kept, generation: geometries}
+        return geometries
 
     def _remember(self, key: tuple[str, str], count: int) -> None:
         self._counts[key] = count
@@ -240,9 +239,9 @@ def _stopped_in_time(query: SearchQuery) -> Iterator[None]:
 
 
 def _indexes(live: Live, generation: str | None, query: SearchQuery) -> list[str]:
-    held = live.generations.get(generation or "", {})
-    wanted = held if query.collections is None else set(query.collections) & held.keys()
-    return sorted(held[collection].items for collection in wanted)
+    collections = live.contents.get(generation or "", {})
+    wanted = collections if query.collections is None else set(query.collections) & collections.keys()
+    return sorted(collections[collection].items for collection in wanted)
 
 
 def _sort(order: Order) -> dict[str, Any]:

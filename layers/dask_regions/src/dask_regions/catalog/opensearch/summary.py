@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_regions.catalog.opensearch.client import Client
-from dask_regions.catalog.opensearch.control import Control, Target
+from dask_regions.catalog.opensearch.control import Control
+from dask_regions.catalog.opensearch.documents import Target
 from dask_regions.catalog.opensearch.fields import field_of, identifier
 from dask_regions.catalog.queryables import BEGAN, ENDED, FACETS
 from dask_regions.catalog.timestamps import from_microseconds

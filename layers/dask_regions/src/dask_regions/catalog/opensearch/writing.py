@@ -9,9 +9,11 @@ from itertools import islice
 from typing import Any
 
 from dask_regions.catalog.changes import Known, Put, Remove
+from dask_regions.catalog.generations import under_way
 from dask_regions.catalog.opensearch.bulk import Change, Documents
 from dask_regions.catalog.opensearch.client import Client, OpenSearchError
-from dask_regions.catalog.opensearch.control import Control, Target, Version
+from dask_regions.catalog.opensearch.control import Control
+from dask_regions.catalog.opensearch.documents import Target, Version
 from dask_regions.catalog.opensearch.fields import ITEMS, SOURCES, document_of, identifier
 from dask_regions.errors import NotFoundError, RequestError, UnavailableError
 
@@ -47,10 +49,8 @@ class Writing:
         NotFoundError
             Where it has not begun, is live, or was overtaken.
         """
-        building = self._control.building(generation)
-        live, _ = self._control.live()
-        if building.base != live.live:
-            raise NotFoundError(f"generation {generation} was overtaken by {live.live}; start a new sync")
+        _, _, state = self._control.state(generation)
+        under_way(state, generation)
 
     def write(self, generation: str, region: str, collection: str, changes: Iterable[Put | Remove]) -> int:
         """Apply a Region's changes; return how many."""
@@ -120,10 +120,10 @@ class Writing:
                 return
             if attempt:
                 time.sleep(min(0.01 * attempt, 0.5))
-            found = self.documents.get(target.items, list(pending))
+            stored = self.documents.get(target.items, list(pending))
             changed, geometries = list[Change](), dict[str, Any]()
             for name, changes in pending.items():
-                document, version = found.get(name, (None, None))
+                document, version = stored.get(name, (None, None))
                 parts = _changed(parts_of(document), region, changes)
                 if parts:
                     source, geometry = document_of(parts)
@@ -138,11 +138,11 @@ class Writing:
 
     def _write_geometries(self, geometries: Mapping[str, Any]) -> None:
         """Store geometries under their digests; they are the same for all generations."""
-        held = self.documents.get(self._control.names.geometries, list(geometries))
+        stored = self.documents.get(self._control.names.geometries, list(geometries))
         new = [
             Change(digest, {"digest": digest, "geometry": geometry})
             for digest, geometry in geometries.items()
-            if digest not in held
+            if digest not in stored
         ]
         self._write_all(self._control.names.geometries, new)
 
@@ -185,12 +185,12 @@ class Writing:
         self._control.create_index(target.items, ITEMS, {**_SETTINGS, **_SORTED})
         self._control.create_index(target.sources, SOURCES, _SETTINGS)
         live, _ = self._control.live()
-        held = live.held.get(target.collection)
-        if held is None:
+        source = live.collections.get(target.collection)
+        if source is None:
             return Target(**{**_fields(target), "ready": True})
         tasks = (
-            self._copy(held.items, target.items, {"match_all": {}}),
-            self._copy(held.sources, target.sources, {"bool": {"must_not": [{"term": {"removed": True}}]}}),
+            self._copy(source.items, target.items, {"match_all": {}}),
+            self._copy(source.sources, target.sources, {"bool": {"must_not": [{"term": {"removed": True}}]}}),
         )
         return Target(**{**_fields(target), "tasks": tasks})
 

@@ -7,15 +7,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dask_regions.catalog import stac
-from dask_regions.catalog.changes import Put, RegionOutcome, Remove
+from dask_regions.catalog import generations, stac
+from dask_regions.catalog.changes import Put, Remove
+from dask_regions.catalog.generations import Outcomes, SwapResult, holders, unsynced
 from dask_regions.catalog.indexing import Indexed, indexed
 from dask_regions.catalog.sqlite.schema import item_row, upsert_item
 from dask_regions.errors import RequestError, UnavailableError
 
 __all__ = [
-    "apply", "changed", "counts", "is_sealed", "known_rows", "remove_undeclared", "restore", "result_of",
-    "unchanged", "undeclared", "verify",
+    "apply", "changed", "counts", "is_sealed", "known_rows", "remove_undeclared", "restore",
+    "sealed_result", "undeclared", "verify",
 ]  # fmt: skip
 
 
@@ -113,16 +114,16 @@ def _geometry(connection: sqlite3.Connection, entry: Indexed) -> int | None:
     return int(row[0])
 
 
-def restore(connection: sqlite3.Connection, live: sqlite3.Connection | None, synced: Iterable[str]) -> None:
-    """Undo what was changed of Regions whose sync did not succeed."""
-    kept = json.dumps(list(synced))
-    touched = connection.execute(
-        "SELECT region, collection, source FROM touched WHERE region NOT IN (SELECT value FROM json_each(?))",
-        (kept,),
-    ).fetchall()
-    for key in touched:
-        apply(connection, key[0], key[1], [_as_it_was(live, key)])
-    connection.executemany("DELETE FROM touched WHERE region = ? AND collection = ? AND source = ?", touched)
+def restore(connection: sqlite3.Connection, live: sqlite3.Connection | None, outcomes: Outcomes) -> None:
+    """Give Regions whose sync did not succeed what they have in the live generation."""
+    regions = [region for (region,) in connection.execute("SELECT DISTINCT region FROM touched")]
+    for region in unsynced(regions, outcomes):
+        touched = connection.execute(
+            "SELECT region, collection, source FROM touched WHERE region = ?", (region,)
+        ).fetchall()
+        for key in touched:
+            apply(connection, key[0], key[1], [_as_it_was(live, key)])
+        connection.execute("DELETE FROM touched WHERE region = ?", (region,))
 
 
 def _as_it_was(live: sqlite3.Connection | None, key: tuple[str, str, str]) -> Put | Remove:
@@ -148,7 +149,7 @@ def undeclared(
     """Return the Regions and Collections that have sources and are no longer declared."""
     pairs = connection.execute("SELECT DISTINCT region, collection FROM source ORDER BY 1, 2").fetchall()
     return [
-        (region, collection) for region, collection in pairs if collection not in declared.get(region, ())
+        (region, collection) for region, collection in pairs if region not in holders(collection, declared)
     ]
 
 
@@ -171,17 +172,10 @@ def is_sealed(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT sealed FROM state").fetchone()[0])
 
 
-def result_of(connection: sqlite3.Connection) -> dict[str, Any]:
+def sealed_result(connection: sqlite3.Connection) -> SwapResult:
     """Return the result of the swap of a generation that is sealed."""
-    return dict(json.loads(connection.execute("SELECT result FROM state").fetchone()[0]))
-
-
-def unchanged(
-    live: sqlite3.Connection | None, generation: str | None, failed: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the result of a swap that leaves the live generation as it is."""
-    held = {"items": 0, "regions": {}} if live is None else result_of(live)
-    return {**held, "generation": generation, "changed": False, "failed": dict(failed)}
+    result: SwapResult = json.loads(connection.execute("SELECT result FROM state").fetchone()[0])
+    return result
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
@@ -189,32 +183,21 @@ def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     rows = connection.execute(
         "SELECT region, collection, count(DISTINCT id) FROM copy GROUP BY region, collection ORDER BY 1, 2"
     )
-    found: dict[str, dict[str, int]] = {}
+    stored: dict[str, dict[str, int]] = {}
     for region, collection, items in rows:
-        found.setdefault(region, {})[collection] = items
-    return found
+        stored.setdefault(region, {})[collection] = items
+    return stored
 
 
-def verify(
-    connection: sqlite3.Connection | None, generation: str, outcomes: Mapping[str, RegionOutcome]
-) -> None:
-    """Check that what is stored of the Regions that were synced is what was counted.
+def verify(connection: sqlite3.Connection, generation: str, outcomes: Outcomes) -> None:
+    """Check that what is stored is what was counted, and that all of it can be searched.
 
     Raises
     ------
     UnavailableError
         Where it is not.
     """
-    stored = {} if connection is None else counts(connection)
-    for region, outcome in sorted(outcomes.items()):
-        expected = {collection: items for collection, items in outcome.items.items() if items}
-        if outcome.error is None and stored.get(region, {}) != expected:
-            raise UnavailableError(
-                f"{region} has to have the Items {expected} and {stored.get(region, {})} are stored in "
-                f"{generation}; what is live stays, run sync_catalog again"
-            )
-    if connection is None:
-        return
+    generations.verify(generation, outcomes, counts(connection))
     (items,) = connection.execute("SELECT count(*) FROM item").fetchone()
     (copied,) = connection.execute(
         "SELECT count(*) FROM (SELECT DISTINCT collection, id FROM copy)"

@@ -11,12 +11,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from dask_regions.catalog import generations
 from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking import paging
 from dask_regions.catalog.asking.query import SearchQuery
-from dask_regions.catalog.changes import Known, Put, RegionOutcome, Remove
+from dask_regions.catalog.changes import Known, Put, Remove
+from dask_regions.catalog.generations import Generations, Outcomes, SwapResult
 from dask_regions.catalog.sqlite import building, schema
-from dask_regions.catalog.sqlite.files import Files, Pointer, transaction
+from dask_regions.catalog.sqlite.files import Files, transaction
 from dask_regions.catalog.sqlite.reader import Reader
 from dask_regions.catalog.sqlite.sealing import seal
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
@@ -24,8 +26,8 @@ from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableEr
 __all__ = ["SqliteCatalog"]
 
 _PREFIX = "sqlite:///"
-# Changes per transaction: the other Regions' writers wait for no more than these.
-_BATCH = 1000
+# The other Regions' writers wait for one transaction of so many changes, and no longer.
+_CHANGES_PER_TRANSACTION = 1000
 # A generation can be deleted between reading the pointer and opening its file; not often in a row.
 _ATTEMPTS = 5
 
@@ -87,21 +89,25 @@ class SqliteCatalog:
 
     def freshness(self) -> dict[str, dict[str, Any]]:
         """Return per Region ``synced`` (RFC 3339, or None), ``stale`` and ``error`` (of the last sync)."""
-        return {
-            region: {"synced": state["synced"], "stale": state["error"] is not None, "error": state["error"]}
-            for region, state in sorted(self._files.read().regions.items())
-        }
+        return generations.describe(self._files.read().freshness)
 
     def begin(self, generation: str, regions: Sequence[str]) -> None:
-        """Start a generation that readers do not see; a repetition changes nothing."""
+        """Start a generation that readers do not see; a repetition changes nothing.
+
+        Raises
+        ------
+        RequestError
+            Naming ``generation``, where its name is not fit for a file's.
+        """
         self._files.generation(generation)
-        with self._files.update() as pointer:
-            if pointer.live is not None:
-                with closing(self._open(pointer.live)):
+
+        def begun(state: Generations) -> Generations:
+            if state.live is not None:
+                with closing(self._open(state.live)):
                     pass  # only to find out that this version can
-            if generation not in pointer.results:
-                entry = {"base": pointer.live, "regions": list(regions)}
-                pointer.building.setdefault(generation, entry)
+            return generations.begin(state, generation, regions)
+
+        self._files.update(begun)
 
     def known(self, region: str, collection: str, prefix: str = "") -> Iterator[Known]:
         """Yield what the live generation knows of a Region's sources, in the order of their UTF-8 bytes."""
@@ -123,19 +129,17 @@ class SqliteCatalog:
             Naming the Item, where one is wrong; changes before it may have been applied.
         """
         number, remaining = 0, iter(changes)
-        while batch := list(islice(remaining, _BATCH)):
+        while batch := list(islice(remaining, _CHANGES_PER_TRANSACTION)):
             path = self._files.ensure(generation, schema.create)
             with transaction(path) as connection:
                 if building.is_sealed(connection):
                     raise NotFoundError(f"generation {generation} is done; start a new sync")
                 number += building.apply(connection, region, collection, batch)
         if not number:
-            self._files.read().base(generation)
+            generations.under_way(self._files.read(), generation)
         return number
 
-    def swap(
-        self, generation: str, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
-    ) -> dict[str, Any]:
+    def swap(self, generation: str, outcomes: Outcomes, declared: Mapping[str, Sequence[str]]) -> SwapResult:
         """Verify a generation and make it live; a repetition answers as before.
 
         Raises
@@ -146,54 +150,64 @@ class SqliteCatalog:
             Where the counts do not agree with what is stored, or another sync was swapped in meanwhile;
             the live generation stays.
         """
-        pointer = self._files.read()
-        if generation in pointer.results:
-            return pointer.results[generation]
-        pointer.base(generation)
-        missing = [region for region in pointer.building[generation]["regions"] if region not in outcomes]
-        if missing:
-            raise UnavailableError(
-                f"{', '.join(missing)} did not report to {generation}; run sync_catalog again"
-            )
-        result = self._concluded(pointer, generation, outcomes, declared)
-        with self._files.update() as pointer:
-            if generation in pointer.results:
-                return pointer.results[generation]
-            pointer.base(generation)
-            pointer.finish(generation, result, live=result["changed"])
-            _note_freshness(pointer, outcomes, declared)
+        state = self._files.read()
+        if generation in state.results:
+            return state.results[generation]
+        generations.require_reports(state, generation, outcomes)
+        result = self._complete(state.live, generation, outcomes, declared)
+        now = datetime.now(UTC)
+        state = self._files.update(
+            lambda state: generations.finish(state, generation, result, outcomes, declared, now)
+        )
         self._files.delete_discarded()
-        return result
+        return state.results[generation]
 
-    def _concluded(
+    def _complete(
         self,
-        pointer: Pointer,
+        live_generation: str | None,
         generation: str,
-        outcomes: Mapping[str, RegionOutcome],
+        outcomes: Outcomes,
         declared: Mapping[str, Sequence[str]],
-    ) -> dict[str, Any]:
-        """Bring a generation to its end, and its file to the disk; return the result of its swap."""
-        failed = {region: outcome.error for region, outcome in outcomes.items() if outcome.error is not None}
+    ) -> SwapResult:
+        """Complete a generation's file where there is something to change; return the result of its swap."""
+        with closing(self._open(live_generation)) if live_generation else nullcontext() as live:
+            result = self._changed(live, generation, outcomes, declared)
+            if result is not None:
+                self._files.sync(self._files.generation(generation))
+                return result
+            before = None if live is None else building.sealed_result(live)
+        return {
+            "generation": live_generation,
+            "items": before["items"] if before else 0,
+            "regions": before["regions"] if before else {},
+            "changed": False,
+            "failed": generations.failures(outcomes),
+        }
+
+    def _changed(
+        self,
+        live: sqlite3.Connection | None,
+        generation: str,
+        outcomes: Outcomes,
+        declared: Mapping[str, Sequence[str]],
+    ) -> SwapResult | None:
+        """Return the result of a generation's swap once its file is sealed; None where nothing changed."""
+        if generations.nothing_synced(outcomes):
+            return None
         path = self._files.generation(generation)
-        with closing(self._open(pointer.live)) if pointer.live else nullcontext() as live:
-            unchanged = building.unchanged(live, pointer.live, failed)
-            if outcomes and not outcomes.keys() - failed.keys():
-                return unchanged
-            if not path.exists() and not (live is not None and building.undeclared(live, declared)):
-                building.verify(live, generation, outcomes)
-                return unchanged
-            self._files.ensure(generation, schema.create)
-            with transaction(path) as connection:
-                if not building.is_sealed(connection):
-                    building.restore(connection, live, outcomes.keys() - failed.keys())
-                    building.remove_undeclared(connection, declared)
-                    building.verify(connection, generation, outcomes)
-                    if not building.changed(connection):
-                        return unchanged
-                    seal(connection, generation, failed)
-                result = building.result_of(connection)
-        self._files.sync(path)
-        return result
+        if not path.exists() and (live is None or not building.undeclared(live, declared)):
+            generations.verify(generation, outcomes, {} if live is None else building.counts(live))
+            return None
+        self._files.ensure(generation, schema.create)
+        with transaction(path) as connection:
+            if not building.is_sealed(connection):
+                building.restore(connection, live, outcomes)
+                building.remove_undeclared(connection, declared)
+                building.verify(connection, generation, outcomes)
+                if not building.changed(connection):
+                    return None
+                seal(connection, generation, outcomes)
+            return building.sealed_result(connection)
 
     def _open(self, generation: str) -> sqlite3.Connection:
         try:
@@ -204,16 +218,15 @@ class SqliteCatalog:
     def _reader(self, after: paging.After | None = None) -> Reader | None:
         """Return the reader of the live generation, or of the one that a search goes on in."""
         for _ in range(_ATTEMPTS):
-            pointer = self._files.read()
-            kept = [name for name in (pointer.live, pointer.previous) if name is not None]
-            if after is not None and after.generation not in kept:
+            state = self._files.read()
+            if after is not None and after.generation not in state.searchable:
                 raise paging.renewed()
-            generation = pointer.live if after is None else after.generation
+            generation = state.live if after is None else after.generation
             if generation is None:
                 return None
             with self._lock:
-                for name in self._readers.keys() - kept:
-                    # Closed when its last user lets go of it.
+                for name in self._readers.keys() - set(state.searchable):
+                    # It is closed when its last user lets go of it.
                     del self._readers[name]
                 try:
                     if generation not in self._readers:
@@ -229,14 +242,3 @@ def _missing(path: Path) -> UnavailableError:
         f"the catalog {path.name} names a file that is not there; "
         "delete it and run the state machine sync_catalog"
     )
-
-
-def _note_freshness(
-    pointer: Pointer, outcomes: Mapping[str, RegionOutcome], declared: Mapping[str, Sequence[str]]
-) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    for region, outcome in outcomes.items():
-        before = pointer.regions.get(region, {"synced": None})
-        synced = now if outcome.error is None else before["synced"]
-        pointer.regions[region] = {"synced": synced, "error": outcome.error}
-    pointer.regions = {region: state for region, state in pointer.regions.items() if region in declared}

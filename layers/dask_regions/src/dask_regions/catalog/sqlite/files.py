@@ -15,78 +15,44 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from dask_regions.errors import NotFoundError, RequestError, UnavailableError
+from dask_regions.catalog.generations import Building, Freshness, Generations, forget, under_way
+from dask_regions.errors import RequestError, UnavailableError
 
-__all__ = ["Files", "Pointer", "outdated", "transaction", "unusable"]
+__all__ = ["Files", "dump", "load", "outdated", "transaction", "unusable"]
 
 _FORMAT = "dask-regions catalog 2"
 # Seconds a writer waits for the others: another's copy of the live generation may take minutes.
 _BUSY_SECONDS = 600.0
 _GENERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# Results that a repeated swap is answered with.
-_RESULTS = 20
 _JOURNAL = "-journal"
 
 
-@dataclass
-class Pointer:
-    """What is in the pointer file.
+def load(content: bytes) -> Generations:
+    """Return the state that a pointer file has; raises ValueError where it is of another format."""
+    pointer = json.loads(content)
+    if pointer["format"] != _FORMAT:
+        raise ValueError(pointer["format"])
+    return Generations(
+        live=pointer["live"],
+        previous=pointer["previous"],
+        freshness={region: Freshness(**fresh) for region, fresh in pointer["regions"].items()},
+        building={
+            name: Building(building["base"], tuple(building["regions"]))
+            for name, building in pointer["building"].items()
+        },
+        results=pointer["results"],
+        discarded=tuple(pointer["discarded"]),
+    )
 
-    Attributes
-    ----------
-    live, previous
-        Generations that can be searched.
-    regions
-        Region to ``synced`` and ``error``, as the store's ``freshness()`` has them.
-    building
-        Generation to the one that was live when it began (``base``) and the Regions it is to sync.
-    results
-        Generation to what its swap returned, for the last of them.
-    discarded
-        Generations whose files are to be deleted.
-    """
 
-    live: str | None = None
-    previous: str | None = None
-    regions: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    building: dict[str, dict[str, Any]] = field(default_factory=dict)
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    discarded: list[str] = field(default_factory=list)
-
-    def base(self, generation: str) -> str | None:
-        """Return the generation that one under way is based on.
-
-        Raises
-        ------
-        NotFoundError
-            Where it is not under way.
-        """
-        if generation in self.results:
-            raise NotFoundError(f"generation {generation} is done; start a new sync")
-        if generation not in self.building:
-            raise NotFoundError(
-                f"generation {generation} has not begun, or a later sync has replaced it; start a new one"
-            )
-        base: str | None = self.building[generation]["base"]
-        return base
-
-    def finish(self, generation: str, result: dict[str, Any], *, live: bool) -> None:
-        """Note how a generation ended, make it the live one if it is to be, and give up what it overtook."""
-        if live:
-            self.live, self.previous, old = generation, self.live, self.previous
-            overtaken = [name for name in self.building if name != generation]
-            self.discarded += [old] if old else []
-        else:
-            overtaken = [name for name in self.building if name <= generation]
-        self.discarded += overtaken
-        self.building = {name: entry for name, entry in self.building.items() if name not in overtaken}
-        self.building.pop(generation, None)
-        self.results[generation] = result
-        self.results = dict(list(self.results.items())[-_RESULTS:])
+def dump(state: Generations) -> bytes:
+    """Return the content of the pointer file; the inverse of :func:`load`."""
+    content = asdict(state)
+    content["regions"] = content.pop("freshness")
+    return json.dumps({"format": _FORMAT, **content}).encode()
 
 
 class Files:
@@ -115,8 +81,8 @@ class Files:
             )
         return self.path.with_name(f"{self.path.stem}-{name}.sqlite")
 
-    def read(self) -> Pointer:
-        """Return the pointer; an empty one where there is no catalog yet.
+    def read(self) -> Generations:
+        """Return which generations there are; none where there is no catalog yet.
 
         Raises
         ------
@@ -124,16 +90,13 @@ class Files:
             Where the file is no pointer of this version.
         """
         try:
-            content = json.loads(self.path.read_bytes())
-            if content.pop("format") == _FORMAT:
-                return Pointer(**content)
+            return load(self.path.read_bytes())
         except FileNotFoundError:
-            return Pointer()
+            return Generations()
         except OSError as error:
             raise unusable(self.path, error) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise outdated(self.path) from error
-        raise outdated(self.path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -142,20 +105,22 @@ class Files:
         with transaction(self.path.with_name(f"{self.path.name}.lock"), create=True):
             yield
 
-    @contextmanager
-    def update(self) -> Iterator[Pointer]:
-        """Yield the pointer, and replace it by what has been made of it; not where the block raises."""
-        with self.locked():
-            pointer = self.read()
-            before = asdict(pointer)
-            yield pointer
-            if asdict(pointer) != before:
-                self._replace(pointer)
+    def update(self, step: Callable[[Generations], Generations]) -> Generations:
+        """Replace which generations there are by what a step makes of it, and return that.
 
-    def _replace(self, pointer: Pointer) -> None:
+        Every other writer is kept out meanwhile. Where the step raises, nothing is replaced.
+        """
+        with self.locked():
+            before = self.read()
+            state = step(before)
+            if state != before:
+                self._replace(state)
+        return state
+
+    def _replace(self, state: Generations) -> None:
         new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("w") as file:
-            json.dump({"format": _FORMAT, **asdict(pointer)}, file)
+        with new.open("wb") as file:
+            file.write(dump(state))
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
@@ -167,7 +132,7 @@ class Files:
         Parameters
         ----------
         create
-            Makes the tables, or (where its second argument is true) readies a copy for changes.
+            Makes the tables, or (where its second argument is true) prepares a copy for changes.
 
         Raises
         ------
@@ -175,7 +140,7 @@ class Files:
             Where the generation is not under way.
         """
         with self.locked():
-            base, path = self.read().base(generation), self.generation(generation)
+            base, path = under_way(self.read(), generation).base, self.generation(generation)
             if not path.exists():
                 part = path.with_name(f"{path.name}.part")
                 _delete(part)
@@ -194,9 +159,8 @@ class Files:
             path = self.generation(name)
             _delete(path)
             _delete(path.with_name(f"{path.name}.part"))
-        with self.update() as pointer:
-            # Those that were deleted a moment ago, unless they are back.
-            pointer.discarded = [name for name in pointer.discarded if self.generation(name).exists()]
+        gone = [name for name in names if not self.generation(name).exists()]
+        self.update(lambda state: forget(state, gone))
 
     @staticmethod
     def sync(path: Path) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from typing import Any
 
+from dask_regions.catalog.generations import Outcomes, result_of
 from dask_regions.catalog.queryables import FACETS
 from dask_regions.catalog.sqlite.building import counts
 from dask_regions.catalog.sqlite.schema import column, create_indexes
@@ -25,8 +25,8 @@ _DICTIONARY_VALUES = 2_000
 _STEP = 1 << 20
 
 
-def seal(connection: sqlite3.Connection, generation: str, failed: Mapping[str, str]) -> dict[str, Any]:
-    """Finish a generation, so that it is not written again; return the result of its swap."""
+def seal(connection: sqlite3.Connection, generation: str, outcomes: Outcomes) -> None:
+    """Finish a generation's file, so that it is not written again, with the result of its swap in it."""
     connection.execute(
         "DELETE FROM geometry WHERE number NOT IN (SELECT geometry FROM item WHERE geometry IS NOT NULL)"
     )
@@ -37,15 +37,8 @@ def seal(connection: sqlite3.Connection, generation: str, failed: Mapping[str, s
     _summaries(connection)
     connection.execute("ANALYZE")
     (items,) = connection.execute("SELECT count(*) FROM item").fetchone()
-    result = {
-        "generation": generation,
-        "items": items,
-        "regions": {region: sum(held.values()) for region, held in counts(connection).items()},
-        "changed": True,
-        "failed": dict(failed),
-    }
+    result = result_of(generation, items, counts(connection), outcomes, changed=True)
     connection.execute("UPDATE state SET sealed = 1, result = ?", (json.dumps(result),))
-    return result
 
 
 def _place(connection: sqlite3.Connection) -> None:
@@ -118,14 +111,14 @@ def _values(connection: sqlite3.Connection, collection: str) -> dict[str, list[s
     summaries = {}
     for facet in FACETS:
         name = column(facet)
-        found = _first(
+        distinct = _first(
             connection,
             f'SELECT DISTINCT {name} FROM item WHERE "collection" = ? AND {name} IS NOT NULL',
             collection,
         )
-        values = (
-            {value for text in found for value in json.loads(text)} if facet.kind == "strings" else set(found)
-        )
+        values = set(distinct)
+        if facet.kind == "strings":
+            values = {value for text in distinct for value in json.loads(text)}
         if 0 < len(values) <= _SUMMARY_VALUES:
             summaries[facet.name] = sorted(values)
     return summaries
