@@ -18,6 +18,7 @@ from importlinter.domain.contract import registry
 ROOT = Path(__file__).parents[2]
 ONE_WAY = "Imports run one way"
 APART = "Tests and benchmarks share testing, and do not import each other"
+ENGINES = "An engine of the catalog is asked through catalog.engines"
 NO_CIRCLES = "No circles inside packages"
 PLANNING = "Planning is pure, and hooks alone touch Dask"
 WITHOUT_CLUSTER = "A plan is made without a cluster"
@@ -78,6 +79,8 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.harvest.base", "testing.sync.memory_bucket", APART),
         ("dask_regions.catalog.queryables", "dask_regions.catalog.asking.query", NO_CIRCLES),
         ("dask_regions.sync.steps", "dask_regions.sync.harvesting", NO_CIRCLES),
+        ("dask_regions.sync.harvesting", "dask_regions.catalog.opensearch.fields", ENGINES),
+        ("dask_regions.catalog.web.api", "dask_regions.catalog.sqlite", ENGINES),
         ("dask_regions_local.emulator.aws", "dask_regions_local.emulator.system", NO_CIRCLES),
         ("dask_regions_local.emulator.storage", "dask_regions_local.demo.data", DEMO),
         ("dask_regions.http.dispatch", "dask_regions.catalog.web.routes", KIT),

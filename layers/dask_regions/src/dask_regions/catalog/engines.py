@@ -5,16 +5,22 @@ The engine that a URL names is opened here and nowhere else; the others are not 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
+
+import orjson
 
 from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.changes import Known, Put, Remove
 from dask_regions.catalog.generations import Outcomes, SwapResult
-from dask_regions.errors import ConfigurationError
+from dask_regions.errors import ConfigurationError, RequestError
 
-__all__ = ["Catalog", "Store", "Writer", "open_catalog"]
+__all__ = ["Catalog", "Store", "Writer", "open_catalog", "refusal"]
+
+# An Item that is larger is no metadata of a dataset, and an answer of Lambda would not hold it.
+_MAX_ITEM_BYTES = 1_000_000
 
 
 class Store(Protocol):
@@ -115,6 +121,24 @@ class Writer(Protocol):
             Where the counts do not agree with what is stored, or another sync was swapped in meanwhile;
             the live generation stays.
         """
+
+
+def refusal(item: Mapping[str, Any], region: str) -> str | None:
+    """Return why no catalog takes an Item that a Region made; None where every engine does.
+
+    A sync asks before it writes: one Item that is refused would hold up all others of its Region.
+    Metadata may have NaN, half a character, a whole number of more than 64 bits, or a name of 40 kB.
+    """
+    # OpenSearch is the stricter engine.
+    from dask_regions.catalog.opensearch.fields import document_of
+
+    try:
+        size = len(json.dumps(item, allow_nan=False, ensure_ascii=False).encode())
+        orjson.dumps(item)  # refuses whole numbers of more than 64 bits, which readers would round
+        document_of({region: {"source": "", "item": item}})
+    except (TypeError, ValueError, RequestError) as error:
+        return str(error)
+    return f"it would have {size} bytes; shorten its attributes" if size > _MAX_ITEM_BYTES else None
 
 
 class Catalog(Store, Writer, Protocol):

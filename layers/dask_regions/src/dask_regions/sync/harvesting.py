@@ -8,18 +8,15 @@ change without a sign in the listing, e.g. while a store is being copied.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
 from dask_regions.catalog.changes import Known
-from dask_regions.catalog.opensearch.fields import document_of
-from dask_regions.errors import ConfigurationError, NotFoundError, RequestError, UnavailableError
+from dask_regions.catalog.engines import refusal
+from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.harvest.base import (
     Harvester,
     ObjectStore,
@@ -55,8 +52,6 @@ _EARLIER_SYNCS = 6
 # Behind the fingerprint of a source that is to be read again although its listing has not changed.
 _AGAIN = "?"
 _REASON_LENGTH = 300
-# Of an Item's JSON: what is larger is no metadata of a dataset, and an answer of Lambda would not hold it.
-_LARGEST_ITEM = 1_000_000
 
 
 def harvest_shard(
@@ -160,15 +155,22 @@ class _Shard:
         lines = self._staging.plan(self._step, "known")
         first, last, is_listed = next(lines)
         begin = max(first, after)
-        known = (Known(source, told, "" if item else None, reason) for source, told, item, reason in lines)
+        known = (
+            Known(source, fingerprint, "" if item else None, reason)
+            for source, fingerprint, item, reason in lines
+        )
         listed = self._manifest() if is_listed else self._harvester.sources(begin, last)
         return compare(
-            (Source(one.key, digest([salted, one.fingerprint])) for one in listed if one.key > after),
-            (one for one in known if one.source > after),
+            (
+                Source(source.key, digest([salted, source.fingerprint]))
+                for source in listed
+                if source.key > after
+            ),
+            (source for source in known if source.source > after),
         )
 
     def _manifest(self) -> Iterator[Source]:
-        return (Source(key, told) for key, told in self._staging.plan(self._step, "listed"))
+        return (Source(key, fingerprint) for key, fingerprint in self._staging.plan(self._step, "listed"))
 
     def _keep(self, pair: Pair) -> None:
         assert pair.known is not None
@@ -182,12 +184,12 @@ class _Shard:
             return
         if self._earlier is None:
             self._earlier = _Earlier(self._staging, self._step)
-        found = {pair.key: self._earlier.find(pair.listed) for pair in batch if pair.listed is not None}
-        unread = [key for key, reading in found.items() if reading is None]
+        readings = {pair.key: self._earlier.find(pair.listed) for pair in batch if pair.listed is not None}
+        unread = [key for key, reading in readings.items() if reading is None]
         read = dict(zip(unread, pool.map(self._read, unread), strict=True))
-        self._count(reused=len(found) - len(read))
+        self._count(reused=len(readings) - len(read))
         for pair in batch:
-            self._note(pair, found.get(pair.key) or read.get(pair.key))
+            self._note(pair, readings.get(pair.key) or read.get(pair.key))
             if len(self._lines) == _PART:
                 self._stage()
 
@@ -200,9 +202,9 @@ class _Shard:
             self._count(removed=int(had))
             self._lines.append({"source": pair.key})
             return
-        told = pair.listed.fingerprint + (_AGAIN if reading.again else "")
+        fingerprint = pair.listed.fingerprint + (_AGAIN if reading.again else "")
         reason = "; ".join(reading.reasons) or None
-        if pair.known is not None and (pair.known.fingerprint, pair.known.reason) == (told, reason):
+        if pair.known is not None and (pair.known.fingerprint, pair.known.reason) == (fingerprint, reason):
             # As before, after all: what could be read is the same, and so is the Item.
             self._keep(pair)
             return
@@ -216,7 +218,9 @@ class _Shard:
         )
         if reason is not None:
             self._skip(pair.key, reason)
-        self._lines.append({"source": pair.key, "fingerprint": told, "item": reading.item, "reason": reason})
+        self._lines.append(
+            {"source": pair.key, "fingerprint": fingerprint, "item": reading.item, "reason": reason}
+        )
 
     def _skip(self, key: str, reason: str) -> None:
         self._count(skipped=1)
@@ -238,10 +242,10 @@ class _Earlier:
 
     def __init__(self, staging: Staging, step: ShardStep) -> None:
         own = {attempt.name for attempt in step.attempts}
-        others = [one for one in staging.attempts(step) if one.name not in own]
-        syncs = sorted({_sync(one) for one in others})[-_EARLIER_SYNCS:]
-        others = [one for one in others if _sync(one) in syncs]
-        self._streams = [_read(staging, step, one) for one in others]
+        others = [attempt for attempt in staging.attempts(step) if attempt.name not in own]
+        syncs = sorted({_sync(attempt) for attempt in others})[-_EARLIER_SYNCS:]
+        others = [attempt for attempt in others if _sync(attempt) in syncs]
+        self._streams = [_read(staging, step, attempt) for attempt in others]
         self._heads: list[Any] = [next(stream, None) for stream in self._streams]
 
     def find(self, listed: Source) -> Reading | None:
@@ -274,20 +278,8 @@ def _read(staging: Staging, step: ShardStep, attempt: Attempt) -> Iterator[Any]:
 
 def _storable(reading: Reading, region: str) -> Reading:
     """Return a reading without an Item that the catalog would refuse, and with it all of its Region."""
-    refusal = None if reading.item is None else _refusal(reading.item, region)
-    if refusal is None:
+    why = None if reading.item is None else refusal(reading.item, region)
+    if why is None:
         return reading
-    reason = printable(f"the catalog cannot hold it: {refusal}")[:_REASON_LENGTH]
+    reason = printable(f"the catalog cannot hold it: {why}")[:_REASON_LENGTH]
     return Reading(None, (*reading.reasons, reason), reading.again)
-
-
-def _refusal(item: dict[str, Any], region: str) -> str | None:
-    """Return why an Item cannot be stored: metadata may hold NaN, half a character, or a name of 40 kB."""
-    try:
-        size = len(json.dumps(item, allow_nan=False, ensure_ascii=False).encode())
-        orjson.dumps(item)  # refuses whole numbers of more than 64 bits, which readers would round
-        # OpenSearch is the stricter engine.
-        document_of({region: {"source": "", "item": item}})
-    except (TypeError, ValueError, RequestError) as error:
-        return str(error)
-    return f"it would have {size} bytes; shorten its attributes" if size > _LARGEST_ITEM else None
