@@ -57,9 +57,9 @@ def assert_told(directory: Path, valid: str, mistake: tuple[str, str], line: int
     """Check what is said of a line when one part of a valid text is replaced."""
     old, new = mistake
     assert valid.count(old) == 1
-    found = problems(directory, valid.replace(old, new))
-    at_line = [problem for problem in found if problem.startswith(f"datasets.yaml:{line}: ")]
-    assert any(all(word in problem for word in words) for problem in at_line), found
+    reported = problems(directory, valid.replace(old, new))
+    at_line = [problem for problem in reported if problem.startswith(f"datasets.yaml:{line}: ")]
+    assert any(all(word in problem for word in words) for problem in at_line), reported
 
 
 def test_the_repository_s_own_file_is_valid() -> None:
@@ -180,8 +180,8 @@ def test_every_mistake_is_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
         .replace("layout: cmip6", "layout: grib")
         .replace("region: us-west-2", "region: eu-west-2")
     )
-    found = problems(tmp_path, text)
-    assert [problem.split(":")[1] for problem in found] == ["6", "12", "15"]
+    reported = problems(tmp_path, text)
+    assert [problem.split(":")[1] for problem in reported] == ["6", "12", "15"]
 
 
 def test_a_list_instead_of_a_mapping_is_reported(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_a_list_instead_of_a_mapping_is_reported(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_is_not_a_mapping_is_reported(tmp_path: Path) -> None:
-    found = problems(tmp_path, VALID.replace("datasets:", "datasets:\n  - a1b"))
-    assert any(problem.startswith("datasets.yaml:9: ") and "mapping" in problem for problem in found)
+    reported = problems(tmp_path, VALID.replace("datasets:", "datasets:\n  - a1b"))
+    assert any(problem.startswith("datasets.yaml:9: ") and "mapping" in problem for problem in reported)
 
 
 def test_an_empty_file_is_answered_with_an_example(tmp_path: Path) -> None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import ast
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dask_regions.errors import ConfigurationError
-from dask_regions.settings import Settings
+from dask_regions.settings import Settings, set_default
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "layers" / "dask_regions" / "src" / "dask_regions"
+LOCAL = ROOT / "local" / "src" / "dask_regions_local"
+#: Where the environment may be read, and why.
+READERS = {
+    PACKAGE / "settings.py": "it is the one place",
+    LOCAL / "settings.py": "local mode has variables of its own",
+    # The arguments of Dask's commands are tested without an environment, so these take it as an argument.
+    PACKAGE / "placement" / "processes" / "scheduler.py": "it hands the environment to its arguments",
+    PACKAGE / "placement" / "processes" / "worker.py": "it hands the environment to its arguments",
+    PACKAGE / "placement" / "pools" / "demand.py": "variables of the scheduler's container",
+    PACKAGE / "placement" / "pools" / "publish.py": "variables of the scheduler's container",
+    PACKAGE / "placement" / "pools" / "routes.py": "variables of the scheduler's container",
+}
 
 
 def test_defaults_hold_in_an_empty_environment() -> None:
@@ -62,3 +80,47 @@ def test_seconds_are_a_number_above_zero(seconds: str) -> None:
 def test_a_systems_name_fits_the_names_of_resources(name: str) -> None:
     with pytest.raises(ConfigurationError, match="letters, digits and hyphens"):
         Settings.from_environment({"SYSTEM_NAME": name})
+
+
+_READING = {"environ", "environb", "getenv", "getenvb"}
+
+
+def environment_reads(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that name ``os.environ`` or ``os.getenv``, however they were imported."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name) | ast.alias(name=name) if name in _READING:
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("import os\nos.environ.get('A')", True),
+        ("import os as system\nsystem.getenv('A')", True),
+        ("from os import environ as variables", True),
+        ("def arguments(environ): return environ['A']", False),
+    ],
+)
+def test_a_read_of_the_environment_is_seen(source: str, reads: bool) -> None:
+    assert bool(list(environment_reads(ast.parse(source)))) == reads
+
+
+def test_the_environment_is_read_in_settings_alone() -> None:
+    reads = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for folder in (PACKAGE, LOCAL, ROOT / "functions")
+        for path in folder.rglob("*.py")
+        if path not in READERS
+        for line in environment_reads(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert reads == set(), "add a field to Settings, or say in READERS why not"
+
+
+def test_a_default_of_the_environment_does_not_replace_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_REGIONS_TEST_SET", "before")
+    monkeypatch.setenv("DASK_REGIONS_TEST_UNSET", "")
+    monkeypatch.delenv("DASK_REGIONS_TEST_UNSET")
+    set_default(DASK_REGIONS_TEST_SET="after", DASK_REGIONS_TEST_UNSET="after")
+    assert os.environ["DASK_REGIONS_TEST_SET"] == "before"
+    assert os.environ["DASK_REGIONS_TEST_UNSET"] == "after"

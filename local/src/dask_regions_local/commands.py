@@ -54,7 +54,7 @@ def demo(options: Options, directory: Path | None, keep: bool, as_json: bool) ->
     with run(where, console) as system:
         if as_json:
             files = {"figure": str(where / "demo.png"), "result": str(where / "demo.nc")}
-            show_json(files | _addresses(system))
+            show_json(files | (_addresses(system) if keep else {}))
         if keep:
             _until_stopped(console, system, directory)
         else:

@@ -85,7 +85,7 @@ def test_a_level_of_many_pages_is_listed_to_its_end(
         {"Contents": [entry("b")], "IsTruncated": False},
     )
     (first, second) = bucket.level("")
-    assert (first, [one.fingerprint for one in second[1]]) == ((["a/"], []), ["e-1"])
+    assert (first, [listed.fingerprint for listed in second[1]]) == ((["a/"], []), ["e-1"])
     assert asked[1]["ContinuationToken"] == "more"
 
 
@@ -98,8 +98,8 @@ def test_a_page_without_keys_is_not_the_end_of_a_listing(
         {"IsTruncated": True, "NextContinuationToken": "behind delete markers"},
         {"Contents": [entry("b")], "IsTruncated": True, "NextContinuationToken": "more"},
     )
-    (found,), more = bucket.page("", "a")
-    assert (found.key, more) == ("b", True)
+    (listed,), more = bucket.page("", "a")
+    assert (listed.key, more) == ("b", True)
     assert asked[1]["ContinuationToken"] == "behind delete markers"
     listing(bucket, monkeypatch, {"IsTruncated": False})
     assert bucket.page("", "b") == ([], False)

@@ -120,8 +120,8 @@ def test_a_sync_that_failed_before_its_end_has_no_report(cause: str | None) -> N
 def test_what_runs_is_told_with_its_start_and_what_ended_is_not(machines: Any) -> None:
     arn = machines("SyncCatalogStateMachine")
     execution = start(REGION)
-    [one] = running(REGION, arn)
-    assert one.arn == execution.arn
-    assert one.started.tzinfo is not None
+    [current] = running(REGION, arn)
+    assert current.arn == execution.arn
+    assert current.started.tzinfo is not None
     boto3.client("stepfunctions", region_name=REGION).stop_execution(executionArn=execution.arn)
     assert running(REGION, arn) == []

@@ -43,7 +43,7 @@ def catches(states: dict[str, Any], inside_map: bool = False) -> Iterator[tuple[
 
 
 def ends(states: dict[str, Any], start: str, inside_map: bool) -> set[str]:
-    found, seen, waiting = set(), set(), [start]
+    outcomes, seen, waiting = set(), set(), [start]
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -51,17 +51,17 @@ def ends(states: dict[str, Any], start: str, inside_map: bool) -> set[str]:
         seen.add(name)
         state = states[name]
         if state["Type"] in ("Fail", "Succeed") or state.get("End"):
-            found.add("RegionFailed" if inside_map and name == "RegionFailed" else state["Type"])
+            outcomes.add("RegionFailed" if inside_map and name == "RegionFailed" else state["Type"])
         choices = [choice["Next"] for choice in state.get("Choices", ())]
         waiting += choices + [state[key] for key in ("Next", "Default") if key in state]
-    return found
+    return outcomes
 
 
 @pytest.mark.parametrize("machine", STATE_MACHINES)
 def test_every_error_path_ends_in_fail(machine: str) -> None:
-    found = list(catches(STATE_MACHINES[machine]["States"]))
-    assert found
-    assert [(name, way) for name, way in found if way not in ({"Fail"}, {"RegionFailed"})] == []
+    ways = list(catches(STATE_MACHINES[machine]["States"]))
+    assert ways
+    assert [(name, way) for name, way in ways if way not in ({"Fail"}, {"RegionFailed"})] == []
 
 
 @pytest.mark.parametrize("machine", STATE_MACHINES)

@@ -245,8 +245,8 @@ def test_a_stack_that_was_deployed_starts_a_sync() -> None:
 
 
 def test_a_sync_may_look_for_others_of_its_state_machine_only() -> None:
-    (found,) = (one for one in statements(CLIENT) if one["Action"] == "states:ListExecutions")
-    assert found["Resource"]["Fn::Sub"].endswith(":stateMachine:*SyncCatalogStateMachine*")
+    (listing,) = (each for each in statements(CLIENT) if each["Action"] == "states:ListExecutions")
+    assert listing["Resource"]["Fn::Sub"].endswith(":stateMachine:*SyncCatalogStateMachine*")
 
 
 def test_samconfig_has_an_environment_for_every_region() -> None:

@@ -240,11 +240,11 @@ def _check_networks(document: _Document) -> None:
             networks.append((path, entry.get("name"), IPv4Network(text)))
         except ValueError:
             continue  # the model has reported it
-    for (_, one, first), (path, other, second) in combinations(networks, 2):
+    for (_, region, first), (path, other, second) in combinations(networks, 2):
         if first.overlaps(second):
             document.reject(
                 path,
-                f"cidr {second} of {other} overlaps {first} of {one}; give each Region a block of its own",
+                f"cidr {second} of {other} overlaps {first} of {region}; give each Region a block of its own",
             )
 
 
@@ -303,11 +303,11 @@ def _check_prefixes(document: _Document) -> None:
         for path, entry in document.copies()
         if isinstance(entry.get("bucket"), str)
     ]
-    for (_, bucket, prefix, one), (path, other_bucket, other_prefix, other) in combinations(placed, 2):
+    for (_, bucket, prefix, dataset), (path, other_bucket, other_prefix, other) in combinations(placed, 2):
         nested = prefix.startswith(other_prefix) or other_prefix.startswith(prefix)
         if bucket == other_bucket and nested:
             document.reject(
                 path,
                 f"s3://{bucket}/{other_prefix} of dataset {other!r} overlaps s3://{bucket}/{prefix} "
-                f"of {one!r}, so that files would be in both; give each a prefix of its own",
+                f"of {dataset!r}, so that files would be in both; give each a prefix of its own",
             )

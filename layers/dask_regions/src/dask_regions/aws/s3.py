@@ -122,5 +122,5 @@ class S3Bucket:
 
 
 def _objects(answer: Any) -> list[StoredObject]:
-    found = answer.get("Contents", ())
-    return [StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in found]
+    entries = answer.get("Contents", ())
+    return [StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in entries]

@@ -118,13 +118,13 @@ class SchedulerClient:
                 f"{answer.data.decode(errors='replace')[:500]}"
             )
         try:
-            found: dict[str, Any] = answer.json()
+            content: dict[str, Any] = answer.json()
         except ValueError as error:
             raise UnavailableError(
                 f"{self._url}{path} did not answer JSON ({error}); let SCHEDULER_URL name the "
                 "scheduler's web server"
             ) from error
-        return found
+        return content
 
     def _send(self, method: str, path: str, seconds: float, body: str | None) -> urllib3.BaseHTTPResponse:
         token = self._token()

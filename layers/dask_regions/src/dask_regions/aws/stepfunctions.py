@@ -112,9 +112,9 @@ class Execution(BaseModel):
         -----
         It is the output, or the cause of ``SyncIncomplete``.
         """
-        found = _parsed(self.cause) if self.error == "SyncIncomplete" else self.output
+        written = _parsed(self.cause) if self.error == "SyncIncomplete" else self.output
         try:
-            return SyncReport.model_validate(found)
+            return SyncReport.model_validate(written)
         except ValidationError:
             return None
 
@@ -169,9 +169,9 @@ def running(region: str | None, state_machine: str) -> list[Running]:
         .paginate(stateMachineArn=state_machine, statusFilter="RUNNING")
     )
     return [
-        Running(arn=one["executionArn"], started=one["startDate"])
+        Running(arn=execution["executionArn"], started=execution["startDate"])
         for page in pages
-        for one in page["executions"]
+        for execution in page["executions"]
     ]
 
 
@@ -209,18 +209,18 @@ def _execution(answer: Any) -> Execution:
 
 
 def _find(client: SFNClient, region: str) -> str:
-    found = [
+    arns = [
         machine["stateMachineArn"]
         for page in client.get_paginator("list_state_machines").paginate()
         for machine in page["stateMachines"]
         if SYNC_CATALOG in machine["name"]
     ]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(arns) == 1:
+        return arns[0]
+    if arns:
         raise NotFoundError(
             f"{region} has several state machines called {SYNC_CATALOG}; name the one that is meant: "
-            f"--state-machine {' or '.join(found)}"
+            f"--state-machine {' or '.join(arns)}"
         )
     raise NotFoundError(
         f"{region} has no state machine called {SYNC_CATALOG}; deploy template.yaml there, or start the "
@@ -230,7 +230,7 @@ def _find(client: SFNClient, region: str) -> str:
 
 def _parsed(text: str | None) -> JsonValue:
     try:
-        found: JsonValue = json.loads(text or "null")
+        value: JsonValue = json.loads(text or "null")
     except ValueError:
         return None
-    return found
+    return value
