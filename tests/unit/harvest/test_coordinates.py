@@ -209,14 +209,16 @@ def test_so_many_grids_are_looked_at_together_as_there_is_memory_for(
     both = threading.Barrier(2)
     cubes = [Meeting(both, seconds, **grid) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        assert [found.bbox for found in pool.map(describe, cubes)] == [(20.0, 0.0, 30.0, 10.0)] * 2
+        assert [description.bbox for description in pool.map(describe, cubes)] == [
+            (20.0, 0.0, 30.0, 10.0)
+        ] * 2
     assert [cube.met for cube in cubes] == [met] * 2
 
 
 def test_files_of_a_month_are_described_together() -> None:
-    one = Description(interval=("2000", "2001"), bbox=(-10.0, 0.0, 10.0, 5.0), names=("a",))
-    two = Description(interval=("1999", "2000"), bbox=(-20.0, 1.0, 0.0, 9.0), names=("b", "a"))
-    both = merge([one, two])
+    first = Description(interval=("2000", "2001"), bbox=(-10.0, 0.0, 10.0, 5.0), names=("a",))
+    second = Description(interval=("1999", "2000"), bbox=(-20.0, 1.0, 0.0, 9.0), names=("b", "a"))
+    both = merge([first, second])
     assert (both.interval, both.bbox, both.names) == (("1999", "2001"), (-20.0, 0.0, 10.0, 9.0), ("a", "b"))
 
 

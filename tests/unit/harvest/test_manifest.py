@@ -42,8 +42,10 @@ def objects(*lines: str) -> MemoryObjects:
 
 
 def test_a_manifest_names_the_stores_in_order_in_the_bucket_of_the_dataset() -> None:
-    found = manifest_sources(dataset(), objects(HEAD, row("ssp585"), row("historical"), row("ssp585")))
-    assert [one.key for one in found] == ["copy/" + PATH.format(one) for one in ("historical", "ssp585")]
+    sources = manifest_sources(dataset(), objects(HEAD, row("ssp585"), row("historical"), row("ssp585")))
+    assert [source.key for source in sources] == [
+        "copy/" + PATH.format(name) for name in ("historical", "ssp585")
+    ]
 
 
 def test_one_request_reads_it() -> None:
@@ -62,7 +64,7 @@ def test_a_row_that_changes_is_a_store_that_changes() -> None:
 
 def test_rows_that_name_no_store_are_passed_over() -> None:
     wrong = [row("a").replace("v20190718", "latest"), "CMIP", "", row("b", "s3://x/").replace("/gn/", "/")]
-    assert [one.key for one in manifest_sources(dataset(), objects(HEAD, *wrong, row("good")))] == [
+    assert [source.key for source in manifest_sources(dataset(), objects(HEAD, *wrong, row("good")))] == [
         "copy/" + PATH.format("good")
     ]
 

@@ -169,8 +169,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
         (sharding, "_SOURCES", 8),
         (sharding, "_STRIDE", 2),
-        (harvesting, "_BATCH", 4),
-        (harvesting, "_PART", 3),
+        (harvesting, "_SOURCES_PER_BATCH", 4),
+        (harvesting, "_CHANGES_PER_PART", 3),
     ):
         monkeypatch.setattr(module, name, value)
 

@@ -177,8 +177,8 @@ def test_examples_fit_into_what_travels_between_states(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make one shard of all stores, and a part of every other."""
-    monkeypatch.setattr(harvesting, "_BATCH", 1)
-    monkeypatch.setattr(harvesting, "_PART", 2)
+    monkeypatch.setattr(harvesting, "_SOURCES_PER_BATCH", 1)
+    monkeypatch.setattr(harvesting, "_CHANGES_PER_PART", 2)
     monkeypatch.setattr(sharding, "_SOURCES", 10_000)
 
 
@@ -201,7 +201,7 @@ class ThrottledObjects(MemoryObjects):
 def test_what_was_read_before_a_service_failed_is_taken_up(
     syncing: Syncing, objects: MemoryObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harvesting, "_BATCH", 2)
+    monkeypatch.setattr(harvesting, "_SOURCES_PER_BATCH", 2)
     syncing.buckets[BUCKET] = ThrottledObjects(objects.contents)
     with pytest.raises(Throttled):
         syncing.sync(WEST)

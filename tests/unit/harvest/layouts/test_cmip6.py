@@ -248,8 +248,8 @@ def test_the_metadata_tell_the_state_wherever_a_page_ends(store: dict[str, bytes
     contents[versions[1] + ".zmetadata"] += b" "
     contents[versions[2] + "air_temperature/0.0.0"] += b" "
     after = list(Cmip6Harvester(DATASET, MemoryObjects(contents, page_size)).sources())
-    assert [one.key for one in after] == versions
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    assert [source.key for source in after] == versions
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
 
 
 @pytest.mark.parametrize("page_size", [3, 1000])

@@ -224,8 +224,8 @@ def test_a_store_alone_is_a_month_too_and_a_damaged_one_is_left_out(
 ) -> None:
     (item,) = items(twin)
     assert item["id"] == "e1.1860-01"
-    torn = twin | {"zarr/1860/01/data/air_temperature.zarr/.zmetadata": b"{"}
-    (reading,) = harvest(MemoryObjects({KEY: sample, **torn}))
+    truncated = twin | {"zarr/1860/01/data/air_temperature.zarr/.zmetadata": b"{"}
+    (reading,) = harvest(MemoryObjects({KEY: sample, **truncated}))
     assert reading.item is not None
     assert reading.item["assets"].keys() == {"air_temperature"}
     assert reading.reasons[0].startswith("air_temperature.zarr: JSONDecodeError")
@@ -238,11 +238,11 @@ def test_a_store_that_is_not_consolidated_is_read_again_when_an_array_has_change
     plain = {key: body for key, body in twin.items() if key != store + ".zmetadata"}
     grown = plain | {store + "time/.zarray": plain[store + "time/.zarray"] + b" "}
     assert len(items(plain)) == 1
-    told = [
+    fingerprints = [
         [source.fingerprint for source in Era5Harvester(DATASET, MemoryObjects(contents)).sources()]
         for contents in (plain, dict(plain), grown)
     ]
-    assert told[0] == told[1] != told[2]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_nested_files_of_the_same_name_are_assets_of_their_own(sample: bytes) -> None:

@@ -39,8 +39,8 @@ def harvester(layout: Layout, objects: MemoryObjects, prefix: str = "data/") -> 
 
 
 def harvest(layout: Layout, contents: dict[str, bytes], prefix: str = "data/") -> list[Reading]:
-    found = harvester(layout, MemoryObjects(contents), prefix)
-    return [found.read_or_skip(source.key) for source in found.sources()]
+    reader = harvester(layout, MemoryObjects(contents), prefix)
+    return [reader.read_or_skip(source.key) for source in reader.sources()]
 
 
 def sample() -> bytes:
@@ -51,23 +51,23 @@ def sample() -> bytes:
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, dict[str, bytes]]:
     """Return the objects of a store of every kind, by their path in it."""
     source = Path(iris_sample_data.path) / "A1B_north_america.nc"
-    found: dict[Kind, dict[str, bytes]] = {}
-    with xr.open_dataset(source, engine="h5netcdf", decode_times=False) as one:
-        one = one.isel(time=slice(0, 20)).load().drop_encoding()
+    stores: dict[Kind, dict[str, bytes]] = {}
+    with xr.open_dataset(source, engine="h5netcdf", decode_times=False) as dataset:
+        dataset = dataset.isel(time=slice(0, 20)).load().drop_encoding()
         for kind in KINDS:
             zarr_format, consolidated = kind
             path = tmp_path_factory.mktemp("zarr") / "store"
             if zarr_format == 3:
-                write_version_3(one, path, consolidated)
+                write_version_3(dataset, path, consolidated)
             else:
-                one.to_zarr(path, zarr_format=2, consolidated=consolidated)
+                dataset.to_zarr(path, zarr_format=2, consolidated=consolidated)
             files = [file for file in path.rglob("*") if file.is_file()]
-            found[kind] = {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
-    return found
+            stores[kind] = {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+    return stores
 
 
-def write_version_3(one: xr.Dataset, path: Path, consolidated: bool) -> None:
-    one.to_zarr(path, zarr_format=3, consolidated=False)
+def write_version_3(dataset: xr.Dataset, path: Path, consolidated: bool) -> None:
+    dataset.to_zarr(path, zarr_format=3, consolidated=False)
     if consolidated:  # by hand: zarr warns that Zarr 3 does not specify it
         root = json.loads((path / "zarr.json").read_text())
         nodes = {file.parent.name: json.loads(file.read_text()) for file in path.glob("*/zarr.json")}
@@ -117,13 +117,13 @@ def test_stores_are_found_at_any_depth_in_order_and_not_entered(stores: dict[Kin
     contents = {key: value for place in places for key, value in below(place, store).items()}
     contents |= {"data/README.md": b"", "data/a/notes/x.txt": b"", "other/.zgroup": b""}
     objects = MemoryObjects(contents)
-    found = harvester("zarr", objects)
-    assert [source.key for source in found.sources()] == places
+    reader = harvester("zarr", objects)
+    assert [source.key for source in reader.sources()] == places
     assert len(objects.requests) == 4 + 6  # a request for each store, and for what lies above
-    assert found.cuts() == ["data/a-b/", "data/a/", "data/four/"]
-    for cut in (*places, *found.cuts(), "data/a/two/x"):
-        first = [source.key for source in found.sources("", cut)]
-        assert first + [source.key for source in found.sources(cut)] == places
+    assert reader.cuts() == ["data/a-b/", "data/a/", "data/four/"]
+    for cut in (*places, *reader.cuts(), "data/a/two/x"):
+        first = [source.key for source in reader.sources("", cut)]
+        assert first + [source.key for source in reader.sources(cut)] == places
 
 
 def test_the_prefix_itself_may_be_the_store(stores: dict[Kind, dict[str, bytes]]) -> None:
@@ -178,10 +178,10 @@ def test_a_coordinate_that_would_take_too_much_is_not_read(size: int, reason: st
 @pytest.mark.parametrize("key", ["data/a\nb.nc", "data/a\x00.nc", "data/\u202egnp.nc", "data/x\u2028y.nc"])
 def test_a_key_that_cannot_be_printed_is_reported_and_not_read(key: str) -> None:
     objects = MemoryObjects({key: sample()})
-    found = harvester("netcdf", objects)
-    (source,) = found.sources()
+    reader = harvester("netcdf", objects)
+    (source,) = reader.sources()
     objects.requests.clear()
-    reading = found.read_or_skip(source.key)
+    reading = reader.read_or_skip(source.key)
     assert reading.item is None
     assert "cannot be printed" in reading.reasons[0]
     assert objects.requests == []
@@ -213,8 +213,8 @@ def test_files_beside_a_store_are_found_without_listing_its_chunks() -> None:
         "data/a.nc": b"",
     }
     objects = MemoryObjects(contents, page_size=3)
-    found = [source.key for source in harvester("netcdf", objects).sources()]
-    assert found == ["data/a.nc", "data/a.zarr0.nc", "data/b.nc"]
+    keys = [source.key for source in harvester("netcdf", objects).sources()]
+    assert keys == ["data/a.nc", "data/a.zarr0.nc", "data/b.nc"]
     assert len(objects.requests) == 2
     below = harvester("netcdf", MemoryObjects(contents), "data/a.zarr/")
     assert [source.key for source in below.sources()] == ["data/a.zarr/inner.nc"]
@@ -250,16 +250,16 @@ def test_every_netcdf_file_below_the_prefix_is_an_item() -> None:
         "any.a.tas_1860",
         item_id("any", "b", ".nc4"),
     ]
-    (torn,) = [reading for reading in readings if not reading.item]
-    assert torn.reasons[0].startswith("OSError")
+    (unreadable,) = [reading for reading in readings if not reading.item]
+    assert unreadable.reasons[0].startswith("OSError")
     item = readings[0].item
     assert item is not None
     assert item["assets"]["netcdf"]["file:size"] == len(sample())
     assert item["properties"]["title"] == "Anything, a/tas_1860"
-    found = harvester("netcdf", MemoryObjects(contents, page_size=2))
-    keys = [source.key for source in found.sources()]
+    reader = harvester("netcdf", MemoryObjects(contents, page_size=2))
+    keys = [source.key for source in reader.sources()]
     for cut in ("data/a/", "data/b.nc4", "data/c"):
-        assert keys == [one.key for pair in (("", cut), (cut, None)) for one in found.sources(*pair)]
+        assert keys == [source.key for pair in (("", cut), (cut, None)) for source in reader.sources(*pair)]
 
 
 def test_a_file_that_is_gone_since_it_was_listed_is_reported() -> None:

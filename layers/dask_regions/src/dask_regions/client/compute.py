@@ -77,8 +77,8 @@ def compute(
             limit.check(plan_expression(expression, connected, table_of_prices))
         return connected.get(expression, keys, **more)
 
-    found: tuple[Any, ...] = dask.base.compute(*collections, scheduler=get, **options)
-    return found
+    computed: tuple[Any, ...] = dask.base.compute(*collections, scheduler=get, **options)
+    return computed
 
 
 @dataclass(frozen=True)

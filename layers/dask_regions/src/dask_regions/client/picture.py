@@ -85,11 +85,11 @@ def picture(
     height = 70 if len(names) == 1 else 170 if len(names) == 2 else 400
     boxes = _places(names, beneath, height)
     most = max(arrows.values(), default=1)
-    told = [
+    sentences = [
         f"{source} to {target}: {', '.join(label((source, target), n).splitlines())}"
         for (source, target), n in sorted(arrows.items())
     ]
-    description = html.escape(f"{title}. {'; '.join(told) or 'Nothing crosses'}.", quote=True)
+    description = html.escape(f"{title}. {'; '.join(sentences) or 'Nothing crosses'}.", quote=True)
     # Among many arrows there is room for one line each; the rest is shown where the pointer rests.
     lines = None if len(names) <= _UNCROWDED else 1
     parts = [
@@ -117,12 +117,12 @@ def _places(names: list[str], beneath: Mapping[str, str], height: float) -> dict
     # Arrows bow to the outside, and their text lies beyond them.
     across = _WIDTH / 2 - max(widths.values()) - (4 if len(names) == 2 else 50)
     down = height / 2 - _BOX_HEIGHT
-    found = {}
+    boxes = {}
     for number, name in enumerate(names):
         angle = math.pi + 2 * math.pi * number / len(names)
         x, y = _WIDTH / 2 + across * math.cos(angle), height / 2 + down * math.sin(angle)
-        found[name] = _Box(x, y, widths[name])
-    return found
+        boxes[name] = _Box(x, y, widths[name])
+    return boxes
 
 
 def _region(box: _Box, name: str, beneath: str) -> str:

@@ -33,7 +33,7 @@ __all__ = ["ESTIMATE_ERROR", "FINALIZE", "Plan", "plan", "plan_expression"]
 #: ``docs/benchmarks.md``; None where that was not measured.
 ESTIMATE_ERROR: float | None = 1.2
 
-#: What Dask calls the tasks that put a result together, alone or fused with others: the
+#: Dask's word for the tasks that put a result together, alone or fused with others: the
 #: name of `dask._expr.HLGFinalizeCompute`.
 FINALIZE = "finalize-hlgfinalizecompute"
 
@@ -203,18 +203,18 @@ def plan(*collections: Any, client: Client | None = None, prices: Prices | None 
     """
     table_of_prices = prices_in_use(prices)
     connected = current_client(client)
-    found: list[Plan] = []
+    plans: list[Plan] = []
 
     def look(expression: Any, keys: Sequence[object], **_: object) -> Sequence[None]:
-        found.append(plan_expression(expression, connected, table_of_prices))
+        plans.append(plan_expression(expression, connected, table_of_prices))
         return [None] * len(keys)
 
     # A callable is Dask's own way to plug a scheduler in: it gets the expression that a client's
     # `get` would get (`dask.base.get_scheduler`, contract-tested).
     compute(*collections, scheduler=look)
-    if not found:
+    if not plans:
         raise RequestError("collections", "nothing is lazy here; give what you would call compute() on")
-    return found[0]
+    return plans[0]
 
 
 def plan_expression(expression: Any, client: Client, prices: Prices) -> Plan:

@@ -1,4 +1,8 @@
-"""What a gigabyte costs that leaves a Region. Assumptions, to be replaced by your own prices."""
+"""Prices of bytes that leave a Region, by which plans and transfer reports are in dollars.
+
+They are assumptions, to be replaced by your own prices. What requests to S3 cost in a sync is in
+:mod:`dask_regions.sync.prices`.
+"""
 
 from __future__ import annotations
 
@@ -149,18 +153,18 @@ def _configured(table: Any) -> Prices:
             f"{PRICES_KEY}: {table!r:.100} is no table; write one line per sending Region, "
             "e.g. 'us-east-1: 0.04'"
         )
-    found: dict[tuple[str, str], float] = {}
+    prices: dict[tuple[str, str], float] = {}
     problems = []
     for source, entry in table.items():
         for target, price in (entry if isinstance(entry, Mapping) else {ANY: entry}).items():
             if _is_price(price):
-                found[str(source), str(target)] = float(price)
+                prices[str(source), str(target)] = float(price)
             else:
                 where = f"{PRICES_KEY}.{source}" + (f".{target}" if isinstance(entry, Mapping) else "")
                 problems.append(f"{where}: {price!r} is no price; write US dollars per GB, e.g. 0.04")
     if problems:
         raise ConfigurationError(*problems)
-    return found
+    return prices
 
 
 def _is_price(price: object) -> bool:

@@ -187,12 +187,12 @@ async def _since(marks: Mapping[str, tuple[_Mark, _Mark]], dask_worker: Worker) 
 
 
 def _entries(log: Any, mark: _Mark, size: str) -> tuple[list[tuple[str | None, int]], bool]:
-    found: list[tuple[str | None, int]] = []
+    messages: list[tuple[str | None, int]] = []
     for entry in reversed(log):
         if entry["stop"] == mark:
-            return found, True
-        found.append((entry["who"], int(entry[size])))
-    return found, mark is None and len(log) < (log.maxlen or float("inf"))
+            return messages, True
+        messages.append((entry["who"], int(entry[size])))
+    return messages, mark is None and len(log) < (log.maxlen or float("inf"))
 
 
 def _fill(

@@ -42,10 +42,11 @@ HARVESTERS: Mapping[Layout, str] = {
     "zarr": "dask_regions.harvest.layouts.zarr_prefix:ZarrHarvester",
 }
 
-# Part of every fingerprint. Raise it when harvesters make other Items of the same data: all are read again.
+# This is part of every fingerprint. Raise it when harvesters make other Items of the same data: all of them
+# are read again.
 _VERSION = 2
 
-# What broken metadata raise in json, zarr, numcodecs, h5py and cftime. Errors of the service itself
+# Broken metadata raise these in json, zarr, numcodecs, h5py and cftime. Errors of the service itself
 # (throttling, a lost connection) are none of these: they fail the Region, which then keeps its old Items.
 _BROKEN = (
     NotFoundError,
@@ -57,7 +58,7 @@ _BROKEN = (
     TypeError,
     ValueError,
 )
-_REASON_LENGTH = 300
+_MAX_REASON_CHARACTERS = 300
 
 _T = TypeVar("_T")
 
@@ -101,14 +102,14 @@ class Reading:
         STAC Item, or None where there is nothing to show.
     reasons
         Why it, or some of its files, had to be left out.
-    again
+    retry
         Whether a reason may vanish without a sign in the listing: something is missing that may be on its
         way, or may not be read yet.
     """
 
     item: dict[str, Any] | None
     reasons: tuple[str, ...] = ()
-    again: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Unreadable:
     """A store or file that could not be read, why, and whether to try again: see :class:`Reading`."""
 
     reason: str
-    again: bool = False
+    retry: bool = False
 
 
 class ObjectStore(Protocol):
@@ -182,8 +183,8 @@ class Harvester(ABC):
         try:
             return read()
         except _BROKEN as error:
-            reason = printable(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
-            return Unreadable(reason, again=isinstance(error, NotFoundError))
+            reason = printable(f"{type(error).__name__}: {error}")[:_MAX_REASON_CHARACTERS]
+            return Unreadable(reason, retry=isinstance(error, NotFoundError))
 
     def read_or_skip(self, key: str) -> Reading:
         """Return what :meth:`read` does; a source that cannot be read is a reading that says so."""
@@ -192,7 +193,7 @@ class Harvester(ABC):
             return Reading(None, (reason,))
         reading = self.attempt(lambda: self.read(key))
         if isinstance(reading, Unreadable):
-            return Reading(None, (reading.reason,), reading.again)
+            return Reading(None, (reading.reason,), reading.retry)
         return reading
 
 
@@ -226,4 +227,4 @@ def printable(text: str) -> str:
     >>> printable("a\\nb")
     'a\\\\nb'
     """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

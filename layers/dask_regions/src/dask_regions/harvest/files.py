@@ -17,13 +17,13 @@ from dask_regions.harvest.cubes import Variable, check_size
 
 __all__ = ["NetcdfCube", "RangedReader", "describe_file"]
 
-_BLOCK = 1 << 20
-_BLOCKS = 32
+_BLOCK_BYTES = 1 << 20
+_MAX_BLOCKS = 32
 
 
-def describe_file(objects: ObjectStore, one: StoredObject) -> Description:
+def describe_file(objects: ObjectStore, entry: StoredObject) -> Description:
     """Describe a NetCDF-4 file by its coordinates."""
-    with h5py.File(RangedReader(objects, one), "r") as file:
+    with h5py.File(RangedReader(objects, entry), "r") as file:
         return describe(NetcdfCube(file))
 
 
@@ -61,14 +61,16 @@ class RangedReader(io.RawIOBase):
     ----------
     objects
         The bucket.
-    one
+    entry
         The object; its size bounds the file.
     """
 
-    def __init__(self, objects: ObjectStore, one: StoredObject) -> None:
+    def __init__(self, objects: ObjectStore, entry: StoredObject) -> None:
         super().__init__()
-        self._size, self._position = one.size, 0
-        self._block = lru_cache(_BLOCKS)(lambda number: objects.read(one.key, number * _BLOCK, _BLOCK))
+        self._size, self._position = entry.size, 0
+        self._block = lru_cache(_MAX_BLOCKS)(
+            lambda number: objects.read(entry.key, number * _BLOCK_BYTES, _BLOCK_BYTES)
+        )
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -94,7 +96,7 @@ class RangedReader(io.RawIOBase):
         # h5py takes one call to have filled the buffer, so a short read at a block's end is not enough.
         filled = 0
         while filled < len(buffer) and self._position < self._size:
-            number, offset = divmod(self._position, _BLOCK)
+            number, offset = divmod(self._position, _BLOCK_BYTES)
             data = self._block(number)[offset : offset + len(buffer) - filled]
             if not data:
                 raise OSError("the object is shorter than its listing said; it changed, sync again")

@@ -32,11 +32,11 @@ def files(
     more = True
     while more:
         page, more = objects.page(prefix, after)
-        for one in page:
-            if last is not None and one.key > last:
+        for entry in page:
+            if last is not None and entry.key > last:
                 return
-            if _IN_STORE not in one.key[len(prefix) :] and fits(one.key):
-                yield one
+            if _IN_STORE not in entry.key[len(prefix) :] and fits(entry.key):
+                yield entry
         after = _behind_store(page[-1].key, len(prefix)) if page else after
         more = more and bool(page)
 
@@ -55,16 +55,17 @@ class _Store:
     consolidated: StoredObject | None = None
     version_3: StoredObject | None = None
 
-    def see(self, one: StoredObject) -> None:
-        if one.key == self.key + CONSOLIDATED:
-            self.consolidated = one
-        elif one.key == self.key + VERSION_3:
-            self.version_3 = one
+    def see(self, entry: StoredObject) -> None:
+        if entry.key == self.key + CONSOLIDATED:
+            self.consolidated = entry
+        elif entry.key == self.key + VERSION_3:
+            self.version_3 = entry
 
     def source(self) -> Source:
-        told = self.consolidated or self.version_3
+        metadata = self.consolidated or self.version_3
         # Whether a document of Zarr 3 holds those of its arrays, a listing does not tell.
-        return Source(self.key, told.fingerprint if told else "no metadata", self.consolidated is not None)
+        fingerprint = metadata.fingerprint if metadata else "no metadata"
+        return Source(self.key, fingerprint, self.consolidated is not None)
 
     def behind(self, key: str) -> str:
         """Return where to list on after a page that ends with a key of this store."""
@@ -93,15 +94,15 @@ def stores(
     position, more, current = after, True, _Store("")
     while more:
         page, more = objects.page(prefix, position)
-        for one in page:
-            store = store_of(one.key)
+        for entry in page:
+            store = store_of(entry.key)
             if store != current.key:
                 if current.key > after:
                     yield current.source()
                 current = _Store(store)
-            if last is not None and (store or one.key) > last:
+            if last is not None and (store or entry.key) > last:
                 return
-            current.see(one)
+            current.see(entry)
         if not page:
             break
         position = current.behind(page[-1].key) if current.key else page[-1].key
@@ -119,9 +120,9 @@ def walk(objects: ObjectStore, prefix: str, after: str = "", last: str | None = 
         return
     children: list[str] = []
     roots: dict[str, StoredObject] = {}
-    for prefixes, found in objects.level(prefix):
+    for prefixes, stored in objects.level(prefix):
         children += prefixes
-        roots |= {one.key[len(prefix) :]: one for one in found if one.key[len(prefix) :] in ROOTS}
+        roots |= {entry.key[len(prefix) :]: entry for entry in stored if entry.key[len(prefix) :] in ROOTS}
         if CONSOLIDATED in roots:
             break
     if not roots:
@@ -133,13 +134,13 @@ def walk(objects: ObjectStore, prefix: str, after: str = "", last: str | None = 
 
 def state(objects: ObjectStore, store: str) -> str:
     """Return what tells the state of a store that may not be consolidated: a request for each array."""
-    return next((one.fingerprint for one in walk(objects, store) if one.key == store), "no metadata")
+    return next((source.fingerprint for source in walk(objects, store) if source.key == store), "no metadata")
 
 
 def _state(objects: ObjectStore, roots: dict[str, StoredObject], children: list[str]) -> str:
     if CONSOLIDATED in roots:
         return roots[CONSOLIDATED].fingerprint
-    documents = sorted(roots.values(), key=lambda one: one.key)
+    documents = sorted(roots.values(), key=lambda document: document.key)
     for child in children:
         documents += objects.page(child + (VERSION_3 if VERSION_3 in roots else ".z"))[0]
-    return digest(part for one in documents for part in (one.key, one.fingerprint))
+    return digest(part for document in documents for part in (document.key, document.fingerprint))

@@ -37,7 +37,7 @@ def manifest_sources(dataset: Dataset, objects: ObjectStore) -> list[Source]:
     try:
         rows = csv.reader(text)
         address = next(rows, []).index(_ADDRESS)
-        found = {
+        fingerprints = {
             dataset.prefix + store.group(): digest(row)
             for row in rows
             if len(row) > address and (store := _STORE.search(_path(row[address])))
@@ -47,7 +47,7 @@ def manifest_sources(dataset: Dataset, objects: ObjectStore) -> list[Source]:
             f"s3://{dataset.bucket}/{dataset.manifest} is no manifest: it needs a CSV column {_ADDRESS!r}; "
             f"correct 'manifest' of {dataset.id} in datasets.yaml, or remove it to list the bucket"
         ) from error
-    return [Source(key, found[key]) for key in sorted(found)]
+    return [Source(key, fingerprints[key]) for key in sorted(fingerprints)]
 
 
 def _path(address: str) -> str:

@@ -57,7 +57,7 @@ class ZarrCube:
         read = _version_2 if self._format == 2 else _version_3
         self.attributes, self.variables = read(documents)
         self._local: dict[str, Buffer] = {
-            key: cpu.Buffer.from_bytes(json.dumps(one).encode()) for key, one in documents.items()
+            key: cpu.Buffer.from_bytes(json.dumps(document).encode()) for key, document in documents.items()
         }
 
     @property
@@ -135,8 +135,8 @@ def _metadata(objects: ObjectStore, store: str) -> tuple[Any, bool, _Documents]:
 def _documents(objects: ObjectStore, store: str, names: Sequence[str]) -> _Documents:
     children = [child for prefixes, _ in objects.level(store) for child in prefixes]
     keys = [child.removeprefix(store) + name for child in children for name in names]
-    found = ((key, _load(objects, store + key)) for key in keys)
-    return {key: document for key, document in found if document is not None}
+    documents = ((key, _load(objects, store + key)) for key in keys)
+    return {key: document for key, document in documents if document is not None}
 
 
 def _load(objects: ObjectStore, key: str) -> Any:
@@ -184,10 +184,10 @@ def _grid(node: _Document) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
 
 def _dtype(name: Any) -> np.dtype[Any] | None:
     try:
-        found: np.dtype[Any] = np.dtype(name)
+        dtype: np.dtype[Any] = np.dtype(name)
     except (TypeError, ValueError):  # types of Zarr's that NumPy lacks, such as variable-length text
         return None
-    return found
+    return dtype
 
 
 def _unnamed(name: str, shape: Sequence[int]) -> list[str]:

@@ -46,8 +46,8 @@ def compare(listed: Iterable[Source], known: Iterable[Known]) -> Iterator[Pair]:
     ValueError
         Where a stream is not in order, which would make Items look gone.
     """
-    there = _ordered(listed, lambda one: one.key, "listing")
-    before = _ordered(known, lambda one: one.source, "catalog")
+    there = _ordered(listed, lambda source: source.key, "listing")
+    before = _ordered(known, lambda item: item.source, "catalog")
     source, old = next(there, None), next(before, None)
     while source is not None or old is not None:
         if old is None or (source is not None and source.key < old.source):
@@ -61,10 +61,10 @@ def compare(listed: Iterable[Source], known: Iterable[Known]) -> Iterator[Pair]:
             source, old = next(there, None), next(before, None)
 
 
-def _ordered(ones: Iterable[_T], key: Callable[[_T], str], what: str) -> Iterator[_T]:
+def _ordered(entries: Iterable[_T], key: Callable[[_T], str], what: str) -> Iterator[_T]:
     previous: str | None = None
-    for one in ones:
-        if previous is not None and key(one) <= previous:
-            raise ValueError(f"the {what} is not in the order of keys: {key(one)!r} after {previous!r}")
-        previous = key(one)
-        yield one
+    for entry in entries:
+        if previous is not None and key(entry) <= previous:
+            raise ValueError(f"the {what} is not in the order of keys: {key(entry)!r} after {previous!r}")
+        previous = key(entry)
+        yield entry

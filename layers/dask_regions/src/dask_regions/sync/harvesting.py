@@ -42,16 +42,16 @@ SYNC_DEADLINE = timedelta(hours=6)
 SECONDS_TO_FINISH = 120.0
 
 _THREADS = 16
-# Read at once; between two batches the time is looked at.
-_BATCH = 64
-# Changes in an object of the staging bucket: an ended function loses no more.
-_PART = 500
-_SKIPPED = 1000
-# Earlier syncs that are looked at: what each has staged is read from its start.
-_EARLIER_SYNCS = 6
-# Behind the fingerprint of a source that is to be read again although its listing has not changed.
-_AGAIN = "?"
-_REASON_LENGTH = 300
+# A batch is read at once; between two batches the time is looked at.
+_SOURCES_PER_BATCH = 64
+# A part is an object of the staging bucket: a function that is ended loses no more than these changes.
+_CHANGES_PER_PART = 500
+_MAX_SKIPPED_TO_REPORT = 1000
+# What each earlier sync has staged is read from its start.
+_MAX_EARLIER_SYNCS = 6
+# This mark follows the fingerprint of a source that is read again without a change of its listing.
+_RETRY_MARK = "?"
+_MAX_REASON_CHARACTERS = 300
 
 
 def harvest_shard(
@@ -142,7 +142,7 @@ class _Shard:
                 else:
                     batch.append(pair)
                 self.position = pair.key
-                if len(batch) == _BATCH:
+                if len(batch) == _SOURCES_PER_BATCH:
                     self._apply(batch, pool)
                     batch = []
             else:
@@ -190,7 +190,7 @@ class _Shard:
         self._count(reused=len(readings) - len(read))
         for pair in batch:
             self._note(pair, readings.get(pair.key) or read.get(pair.key))
-            if len(self._lines) == _PART:
+            if len(self._lines) == _CHANGES_PER_PART:
                 self._stage()
 
     def _read(self, key: str) -> Reading:
@@ -202,7 +202,7 @@ class _Shard:
             self._count(removed=int(had))
             self._lines.append({"source": pair.key})
             return
-        fingerprint = pair.listed.fingerprint + (_AGAIN if reading.again else "")
+        fingerprint = pair.listed.fingerprint + (_RETRY_MARK if reading.retry else "")
         reason = "; ".join(reading.reasons) or None
         if pair.known is not None and (pair.known.fingerprint, pair.known.reason) == (fingerprint, reason):
             # As before, after all: what could be read is the same, and so is the Item.
@@ -224,7 +224,7 @@ class _Shard:
 
     def _skip(self, key: str, reason: str) -> None:
         self._count(skipped=1)
-        if len(self._skipped) < _SKIPPED:
+        if len(self._skipped) < _MAX_SKIPPED_TO_REPORT:
             self._skipped.append([f"s3://{self._harvester.dataset.bucket}/{printable(key)}", reason])
 
     def _stage(self) -> None:
@@ -243,7 +243,7 @@ class _Earlier:
     def __init__(self, staging: Staging, step: ShardStep) -> None:
         own = {attempt.name for attempt in step.attempts}
         others = [attempt for attempt in staging.attempts(step) if attempt.name not in own]
-        syncs = sorted({_sync(attempt) for attempt in others})[-_EARLIER_SYNCS:]
+        syncs = sorted({_sync(attempt) for attempt in others})[-_MAX_EARLIER_SYNCS:]
         others = [attempt for attempt in others if _sync(attempt) in syncs]
         self._streams = [_read(staging, step, attempt) for attempt in others]
         self._heads: list[Any] = [next(stream, None) for stream in self._streams]
@@ -281,5 +281,5 @@ def _storable(reading: Reading, region: str) -> Reading:
     why = None if reading.item is None else refusal(reading.item, region)
     if why is None:
         return reading
-    reason = printable(f"the catalog cannot hold it: {why}")[:_REASON_LENGTH]
-    return Reading(None, (*reading.reasons, reason), reading.again)
+    reason = printable(f"the catalog cannot hold it: {why}")[:_MAX_REASON_CHARACTERS]
+    return Reading(None, (*reading.reasons, reason), reading.retry)

@@ -20,7 +20,9 @@ _SHORTEST_WAIT, _LONGEST_WAIT = 1, 300
 
 def start_import(configuration: Configuration, system: str, step: RegionStep) -> dict[str, Any]:
     """Have the Region's file system import the names below its datasets' prefixes."""
-    paths = sorted({f"s3://{one.bucket}/{one.prefix}" for one in configuration.datasets_of(step.region)})
+    paths = sorted(
+        {f"s3://{dataset.bucket}/{dataset.prefix}" for dataset in configuration.datasets_of(step.region)}
+    )
     file_system = file_system_id(system, step.region)
     token = f"{step.generation}.{step.region}"
     task = MetadataImport(step.region).start(file_system, paths, token)

@@ -30,15 +30,15 @@ class Metered:
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects whose key is beyond ``after``, and whether there are more."""
-        found, more = self._objects.page(prefix, after)
-        self._note(len(found))
-        return found, more
+        page, more = self._objects.page(prefix, after)
+        self._note(len(page))
+        return page, more
 
     def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:
         """Yield, by pages, the prefixes one ``/`` below a prefix and its objects."""
-        for prefixes, found in self._objects.level(prefix):
-            self._note(len(found))
-            yield prefixes, found
+        for prefixes, page in self._objects.level(prefix):
+            self._note(len(page))
+            yield prefixes, page
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or a range of them."""

@@ -14,9 +14,9 @@ from dask_regions.sync.steps import PlanRequest, generation_name
 
 __all__ = ["SyncRunningError", "plan"]
 
-# Of about 12 events for each shard; with imports and retries that stays below the 25,000 of an execution.
-_SHARDS_OF_ALL_REGIONS = 1000
-_SHARDS_OF_A_REGION = 200
+# A shard makes about 12 events; with imports and retries these stay below the 25,000 of an execution.
+_MAX_SHARDS = 1000
+_MAX_SHARDS_OF_A_REGION = 200
 
 
 class SyncRunningError(UnavailableError):
@@ -44,7 +44,7 @@ def plan(
     wanted = _regions(configuration, request)
     generation = generation_name(request.start_time, request.execution_id)
     catalog.begin(generation, wanted)
-    most = min(_SHARDS_OF_A_REGION, _SHARDS_OF_ALL_REGIONS // max(len(wanted), 1))
+    most = min(_MAX_SHARDS_OF_A_REGION, _MAX_SHARDS // max(len(wanted), 1))
     return {
         "generation": generation,
         "regions": [
@@ -64,10 +64,10 @@ def _regions(configuration: Configuration, request: PlanRequest) -> list[str]:
 
 
 def _refuse_second(running: Iterable[Running], request: PlanRequest) -> None:
-    mine = next((one for one in running if one.arn == request.execution_id), None)
+    mine = next((each for each in running if each.arn == request.execution_id), None)
     # Both times come from the same list where it has this execution: the context object's may be rounded.
     order = (mine.started if mine else request.start_time, request.execution_id)
-    earlier = sorted((one.started, one.arn) for one in running if (one.started, one.arn) < order)
+    earlier = sorted((each.started, each.arn) for each in running if (each.started, each.arn) < order)
     if earlier:
         started, arn = earlier[0]
         raise SyncRunningError(

@@ -1,4 +1,8 @@
-"""What a sync's requests to S3 cost. An assumption: list prices of one Region, taken for all of them."""
+"""Prices of requests to S3, by which a sync reports what it cost.
+
+They are an assumption: list prices of one Region, taken for all of them. What a byte costs that leaves a
+Region is in :mod:`dask_regions.client.prices`.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,9 @@ class _Planner:
     def plan(self, at_most: int) -> list[ShardStep]:
         listed = None
         if self._dataset.manifest is not None:
-            listed = [(one.key, one.fingerprint) for one in manifest_sources(self._dataset, self._objects)]
+            listed = [
+                (source.key, source.fingerprint) for source in manifest_sources(self._dataset, self._objects)
+            ]
         with tempfile.TemporaryFile() as file:
             known, marks = self._spool(file)
             ranges = self._ranges(listed, known, marks, at_most)
@@ -101,11 +103,11 @@ class _Planner:
     def _spool(self, file: IO[bytes]) -> tuple[int, list[str]]:
         """Write what the catalog knows to a file; return how much it is, and some keys of it."""
         marks, count = list[str](), 0
-        for count, one in enumerate(self._catalog.known(self._step.region, self._dataset.id), start=1):
-            line = (one.source, one.fingerprint, one.item_id is not None, one.reason)
+        for count, known in enumerate(self._catalog.known(self._step.region, self._dataset.id), start=1):
+            line = (known.source, known.fingerprint, known.item_id is not None, known.reason)
             file.write(json.dumps(line).encode() + b"\n")
             if count % _STRIDE == 0:
-                marks.append(one.source)
+                marks.append(known.source)
         return count, marks
 
     def _ranges(

@@ -69,15 +69,15 @@ class Staging:
 
     def attempts(self, step: ShardStep) -> list[Attempt]:
         """Return all that any sync has staged of a shard, the oldest first."""
-        folder, found, after, more = _changes(step), dict[str, int](), "", True
+        folder, number_of_parts, after, more = _changes(step), dict[str, int](), "", True
         while more:
             page, more = self._objects.page(folder, after)
-            for one in page:
-                attempt, _, part = one.key.removeprefix(folder).partition("/")
+            for entry in page:
+                attempt, _, part = entry.key.removeprefix(folder).partition("/")
                 if part != _SKIPPED:
-                    found[attempt] = found.get(attempt, 0) + 1
-                after = one.key
-        return [Attempt(name=name, parts=parts) for name, parts in sorted(found.items())]
+                    number_of_parts[attempt] = number_of_parts.get(attempt, 0) + 1
+                after = entry.key
+        return [Attempt(name=name, parts=parts) for name, parts in sorted(number_of_parts.items())]
 
     def put_skipped(self, step: ShardStep, attempt: str, lines: Iterable[Any]) -> None:
         """Store what an attempt left out."""

@@ -64,20 +64,20 @@ def sources(items: Iterable[Any], alive: Collection[str]) -> list[tuple[Source, 
         Where there is no Item, something is no Item, an Item cannot be opened, or the Items are of
         several Collections.
     """
-    found: list[tuple[Source, ...]] = []
+    chosen: list[tuple[Source, ...]] = []
     collections: set[str] = set()
     for item in items:
         as_dict = _as_dict(item)
         collections.add(str(as_dict.get("collection")))
-        found += _of_item(as_dict, alive)
-    if not found:
+        chosen += _of_item(as_dict, alive)
+    if not chosen:
         raise RequestError("item", "there is no Item to open; search with wider parameters")
     if len(collections) > 1:
         raise RequestError(
             "item",
             f"the Items are of several Collections ({', '.join(sorted(collections))}); open each alone",
         )
-    return found
+    return chosen
 
 
 def _as_dict(item: Any) -> Mapping[str, Any]:
@@ -88,12 +88,12 @@ def _as_dict(item: Any) -> Mapping[str, Any]:
             "item",
             f"{item!r:.100} is no STAC Item; give pystac Items, or their dicts, as a search finds them",
         )
-    found: Mapping[str, Any] = item.to_dict(transform_hrefs=False)
-    return found
+    as_dict: Mapping[str, Any] = item.to_dict(transform_hrefs=False)
+    return as_dict
 
 
 def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Source, ...]]:
-    found: list[tuple[Source, ...]] = []
+    chosen: list[tuple[Source, ...]] = []
     for key, asset in item.get("assets", {}).items():
         media_type = str(asset.get("type", "")).split(";")[0]
         if "data" not in (asset.get("roles") or ()) or media_type not in (*_ZARR, *_NETCDF):
@@ -104,16 +104,16 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Sour
         regions = [region for region in copies if region in alive] or [next(iter(copies))]
         zarr = media_type in _ZARR
         consolidated = asset.get("zarr:consolidated") if zarr else None
-        found.append(tuple(Source(region, copies[region], key, zarr, consolidated) for region in regions))
-    if not found:
+        chosen.append(tuple(Source(region, copies[region], key, zarr, consolidated) for region in regions))
+    if not chosen:
         raise RequestError(
             "item",
             f"{item.get('id')} has no Zarr or NetCDF asset with role 'data' and an alternate on FSx "
             "for Lustre; choose an Item of this system's catalog",
         )
     # Where an Item offers the same data in both formats, as x and x.zarr, one is enough.
-    twins = {_stem(copies[0]) for copies in found if copies[0].zarr}
-    return [copies for copies in found if copies[0].zarr or _stem(copies[0]) not in twins]
+    twins = {_stem(copies[0]) for copies in chosen if copies[0].zarr}
+    return [copies for copies in chosen if copies[0].zarr or _stem(copies[0]) not in twins]
 
 
 def _stem(source: Source) -> str:

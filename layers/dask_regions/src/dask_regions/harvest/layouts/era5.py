@@ -30,7 +30,7 @@ _YEAR = re.compile(r"\d{4}/$")
 _MONTH = r"(\d{4}/(?:0[1-9]|1[0-2])/)data/"
 _FILE = re.compile(_MONTH + r"(.+)\.nc$", re.DOTALL)
 _STORE = re.compile(_MONTH + r"([^/]+)\.zarr/", re.DOTALL)
-# ':' follows '9' in ASCII: the first key beyond all years.
+# ':' follows '9' in ASCII, so this is the first key beyond all years.
 _BEYOND_YEARS = ":"
 
 
@@ -60,8 +60,8 @@ class Era5Harvester(Harvester):
     def sources(self, after: str = "", last: str | None = None) -> Iterator[Source]:
         """Yield every month that has a file or a store."""
         first, end = self._path(after), None if last is None else self._path(last)
-        found = heapq.merge(self._files(first, end), self._stores(first, end))
-        for month, parts in groupby(found, key=lambda part: part[0]):
+        parts_of_all = heapq.merge(self._files(first, end), self._stores(first, end))
+        for month, parts in groupby(parts_of_all, key=lambda part: part[0]):
             if end is not None and month > end:
                 return
             if month > first:
@@ -71,12 +71,12 @@ class Era5Harvester(Harvester):
         """Return the Item of a month, and what had to be left out of it."""
         month = self._path(key)
         readers = dict(self._readers(month))
-        read = {one: self.attempt(reader) for one, reader in readers.items()}
-        good = {one: found for one, found in read.items() if isinstance(found, _Part)}
-        bad = {one: found for one, found in read.items() if isinstance(found, Unreadable)}
-        reasons = tuple(f"{one}: {found.reason}" for one, found in bad.items())
-        again = any(found.again for found in bad.values())
-        return Reading(self._item(month, good) if good else None, reasons, again)
+        results = {name: self.attempt(reader) for name, reader in readers.items()}
+        parts = {name: result for name, result in results.items() if isinstance(result, _Part)}
+        failures = {name: result for name, result in results.items() if isinstance(result, Unreadable)}
+        reasons = tuple(f"{name}: {failure.reason}" for name, failure in failures.items())
+        retry = any(failure.retry for failure in failures.values())
+        return Reading(self._item(month, parts) if parts else None, reasons, retry)
 
     @property
     def _twins(self) -> str:
@@ -89,9 +89,9 @@ class Era5Harvester(Harvester):
         """Yield month, path and fingerprint of every file from a month on."""
         root = self.dataset.prefix
         beyond = root + (_BEYOND_YEARS if end is None else _behind(end))
-        for one in files(self.objects, root, lambda key: _FILE.match(key, len(root)), root + first, beyond):
-            path = self._path(one.key)
-            yield path[:8], path, one.fingerprint
+        for file in files(self.objects, root, lambda key: _FILE.match(key, len(root)), root + first, beyond):
+            path = self._path(file.key)
+            yield path[:8], path, file.fingerprint
 
     def _stores(self, first: str, end: str | None) -> Iterator[tuple[str, str, str]]:
         """Yield month, path and fingerprint of every store from a month on."""
@@ -102,26 +102,26 @@ class Era5Harvester(Harvester):
             return key[: match.end()] if match else ""
 
         beyond = root + (_BEYOND_YEARS if end is None else _behind(end))
-        for one in stores(self.objects, root, store_of, root + first, beyond):
-            path = one.key.removeprefix(root)
+        for store in stores(self.objects, root, store_of, root + first, beyond):
+            path = store.key.removeprefix(root)
             # A listing that jumps over chunks does not see the documents of arrays.
-            told = one.fingerprint if one.consolidated else state(self.objects, one.key)
-            yield path[:8], "zarr/" + path, told
+            fingerprint = store.fingerprint if store.consolidated else state(self.objects, store.key)
+            yield path[:8], "zarr/" + path, fingerprint
 
     def _readers(self, month: str) -> Iterator[tuple[str, Callable[[], _Part]]]:
         """Yield the Asset's key and a function that reads it, of every file and store of a month."""
         root = self.dataset.prefix
         below = f"{root}{month}data/"
-        for one in files(self.objects, below, lambda key: _FILE.match(key, len(root))):
-            yield one.key.removeprefix(below).removesuffix(".nc"), partial(self._read_file, one)
+        for file in files(self.objects, below, lambda key: _FILE.match(key, len(root))):
+            yield file.key.removeprefix(below).removesuffix(".nc"), partial(self._read_file, file)
         below = f"{self._twins}{month}data/"
         for store in self.prefixes(below):
             if store.endswith(".zarr/"):
                 yield store.removeprefix(below).rstrip("/"), partial(self._read_store, store)
 
-    def _read_file(self, one: StoredObject) -> _Part:
-        description = describe_file(self.objects, one)
-        return _Part(description, asset(self.dataset, one.key, NETCDF, **{"file:size": one.size}))
+    def _read_file(self, file: StoredObject) -> _Part:
+        description = describe_file(self.objects, file)
+        return _Part(description, asset(self.dataset, file.key, NETCDF, **{"file:size": file.size}))
 
     def _read_store(self, key: str) -> _Part:
         cube = ZarrCube(self.objects, key)

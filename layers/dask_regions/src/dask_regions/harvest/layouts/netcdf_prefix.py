@@ -14,7 +14,7 @@ from dask_regions.harvest.listing import files
 
 __all__ = ["NetcdfHarvester"]
 
-_USUAL = ".nc"
+_USUAL_ENDING = ".nc"
 _FILE = re.compile(r"\.(nc|nc4|netcdf)$")
 
 
@@ -31,18 +31,20 @@ class NetcdfHarvester(Harvester):
 
     def sources(self, after: str = "", last: str | None = None) -> Iterator[Source]:
         """Yield every file."""
-        for one in files(self.objects, self.dataset.prefix, _FILE.search, after, last):
-            yield Source(one.key, one.fingerprint)
+        for file in files(self.objects, self.dataset.prefix, _FILE.search, after, last):
+            yield Source(file.key, file.fingerprint)
 
     def read(self, key: str) -> Reading:
         """Return the Item of a file."""
-        one = next((one for one in self.objects.page(key)[0] if one.key == key), None)
-        if one is None:
+        file = next((entry for entry in self.objects.page(key)[0] if entry.key == key), None)
+        if file is None:
             raise NotFoundError("it is gone since it was listed")
-        description = describe_file(self.objects, one)
+        description = describe_file(self.objects, file)
         whole = key.removeprefix(self.dataset.prefix)
         path = _FILE.sub("", whole)
-        assets = {"netcdf": asset(self.dataset, key, NETCDF, **{"file:size": one.size})}
+        assets = {"netcdf": asset(self.dataset, key, NETCDF, **{"file:size": file.size})}
         properties = {"title": f"{self.dataset.title}, {path}"}
-        name = item_id(self.dataset.id, path, "" if whole == path + _USUAL else whole.removeprefix(path))
+        name = item_id(
+            self.dataset.id, path, "" if whole == path + _USUAL_ENDING else whole.removeprefix(path)
+        )
         return Reading(item(self.dataset, name, description, require_time(description), assets, properties))

@@ -12,7 +12,7 @@ from dask_regions.harvest.stores import ZarrCube
 
 __all__ = ["ZarrHarvester"]
 
-_USUAL = ".zarr"
+_USUAL_ENDING = ".zarr"
 
 
 class ZarrHarvester(Harvester):
@@ -35,7 +35,7 @@ class ZarrHarvester(Harvester):
         cube = ZarrCube(self.objects, key)
         description = describe(cube)
         whole = key.removeprefix(self.dataset.prefix).removesuffix("/")
-        path = whole.removesuffix(_USUAL)
+        path = whole.removesuffix(_USUAL_ENDING)
         name = item_id(self.dataset.id, path, "/" if whole == path else "") if path else self.dataset.id
         title = ", ".join(filter(None, (self.dataset.title, path)))
         assets = {"zarr": asset(self.dataset, key, ZARR, **cube.fields)}
