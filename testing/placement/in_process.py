@@ -12,12 +12,12 @@ __all__ = ["start_client", "start_scheduler", "start_workers"]
 
 
 @asynccontextmanager
-async def start_scheduler(*installs: Callable[[Scheduler], object]) -> AsyncIterator[Scheduler]:
+async def start_scheduler(*parts: Callable[[Scheduler], object]) -> AsyncIterator[Scheduler]:
     """Run a scheduler with parts of placement; it checks its state after every transition and at the end."""
     address: dict[str, Any] = {"port": 0, "dashboard_address": ":0", "host": "127.0.0.1"}
     async with Scheduler(validate=True, **address) as scheduler:
-        for install in installs:
-            install(scheduler)
+        for part in parts:
+            part(scheduler)
         yield scheduler
         scheduler.validate_state()
 

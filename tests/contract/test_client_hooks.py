@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import dask
@@ -12,10 +12,10 @@ import pytest
 from dask.base import compute
 from distributed import Client, Scheduler, Worker
 from distributed.protocol.serialize import deserialize, serialize, to_serialize
-from distributed.shuffle._core import ShuffleRun
 
 from dask_regions.client.plan import FINALIZE
-from dask_regions.placement.hooks.worker import meter
+from dask_regions.placement.hooks.replacing import overrides_of
+from dask_regions.placement.hooks.worker.meter import log_all_transfers
 from testing.signatures import parameters
 from testing.waiting import until
 
@@ -67,21 +67,16 @@ def test_an_expression_travels_as_header_and_frames() -> None:
 
 
 @pytest.fixture
-def unpatched() -> Iterator[None]:
-    send = ShuffleRun._send
-    yield
-    ShuffleRun._send = send  # type: ignore[method-assign]
-
-
-@pytest.fixture
-async def workers(unpatched: None, scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
+async def workers(scheduler: Scheduler) -> AsyncIterator[list[Worker]]:
     async with (
         Worker(scheduler.address, nthreads=1, host="127.0.0.1") as first,
         Worker(scheduler.address, nthreads=1, host="127.0.0.1") as second,
     ):
-        meter.install(first)
-        meter.install(second)
+        for worker in (first, second):
+            log_all_transfers(worker)
         yield [first, second]
+        for worker in (first, second):
+            overrides_of(worker).take_back()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from dask_regions.errors import EmptyPoolError, UnavailableError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement.failures import links, watch
 from dask_regions.placement.hooks import timeouts
+from dask_regions.placement.hooks.worker.fetching import report_failed_fetches
 from testing.waiting import until
 
 pytestmark = pytest.mark.xdist_group("placement")
@@ -63,8 +64,8 @@ async def told(scheduler: Scheduler, state: str) -> str:
 async def test_the_check_for_tasks_that_wait_in_vain_can_be_replaced(
     scheduler: Scheduler, client: Client
 ) -> None:
-    look = "look at failures/watch.py, _name_empty_pools"
-    watch.install(scheduler, move)
+    look = "look at hooks/scheduler/empty_pools.py"
+    watch.watch_pools(scheduler, move)
     scheduler.no_workers_timeout = 0.1
     with pytest.raises(EmptyPoolError, match="pool ap-southeast-2 had no workers for 0 s") as caught:
         await client.submit(int, **on("ap-southeast-2"))
@@ -76,7 +77,7 @@ async def test_what_waits_in_vain_without_a_region_fails_as_ever(
 ) -> None:
     from distributed.scheduler import NoValidWorkerError
 
-    watch.install(scheduler, move)
+    watch.watch_pools(scheduler, move)
     scheduler.no_workers_timeout = 0.1
     with pytest.raises(NoValidWorkerError, match="GPU"):
         await client.submit(int, resources={"GPU": 1})
@@ -137,11 +138,11 @@ def test_defaults_for_a_wan_do_not_beat_what_the_user_set() -> None:
 async def test_a_worker_reports_peers_it_cannot_fetch_from_and_its_tasks_fail_in_time(
     scheduler: Scheduler, client: Client, workers: tuple[Worker, Worker]
 ) -> None:
-    look = "look at failures/links.py"
+    look = "look at hooks/worker/fetching.py and failures/links.py"
     west, east = workers
     watching = links.LinkWatch(scheduler, patience=0.0, give_up=2.0)
     scheduler.add_plugin(watching)
-    links.report_failures(east)
+    report_failed_fetches(east)
     connect = east.rpc.connect
 
     async def refuse(address: str, *args: Any, **kwargs: Any) -> Any:
@@ -166,7 +167,7 @@ async def test_a_link_that_works_again_is_told(
 ) -> None:
     _, east = workers
     scheduler.add_plugin(links.LinkWatch(scheduler, patience=0.0))
-    links.report_failures(east)
+    report_failed_fetches(east)
 
     async def refuse(*_: Any, **__: Any) -> Any:
         raise OSError("no route to host")
@@ -182,4 +183,4 @@ async def test_a_link_that_works_again_is_told(
 
 def test_a_network_failure_is_an_event_of_its_own() -> None:
     event = GatherDepNetworkFailureEvent(worker="tcp://1", total_nbytes=0, stimulus_id="s")
-    assert event.worker == "tcp://1", "look at failures/links.py, report_failures"
+    assert event.worker == "tcp://1", "look at hooks/worker/fetching.py"

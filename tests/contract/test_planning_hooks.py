@@ -58,7 +58,7 @@ def test_the_scheduler_materialises_by_a_function_of_its_module() -> None:
 
 
 async def test_graphs_arrive_by_a_stream_handler_with_the_keys_that_are_wanted(scheduler: Scheduler) -> None:
-    look = "look at hooks/scheduler/materialize.py: install wraps stream_handlers['update-graph']"
+    look = "look at hooks/scheduler/materialize.py: it replaces stream_handlers['update-graph']"
     calls: list[dict[str, Any]] = []
     arrived = asyncio.Event()
 

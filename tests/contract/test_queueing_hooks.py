@@ -1,4 +1,4 @@
-"""What queueing replaces. After an upgrade: look at hooks/scheduler/queueing.py and ahead.py."""
+"""What queueing replaces. After an upgrade: look at queueing.py, region_queue.py, ahead.py of its room."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_who_runs_is_a_set_that_changes_by_add_and_discard_only(scheduler:
     source = inspect.getsource(inspect.getmodule(Scheduler))  # type: ignore[arg-type]
     changes = {line.strip() for line in source.splitlines() if "self.running." in line}
     changes = {change.split("self.running.")[1].split("(")[0] for change in changes}
-    assert changes <= {"add", "discard", "issuperset", "copy"}, f"_Running counts changes: {LOOK}"
+    assert changes <= {"add", "discard", "issuperset", "copy"}, f"RunningWorkers counts changes: {LOOK}"
 
 
 async def test_what_queueing_reads(scheduler: Scheduler) -> None:

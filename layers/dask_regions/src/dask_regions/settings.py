@@ -11,13 +11,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dask_regions.errors import ConfigurationError
 
-__all__ = ["Settings", "environment", "set_default"]
+__all__ = ["Settings", "environment", "process_environment", "set_default"]
 
 _VARIABLES = {
     "system_name": "SYSTEM_NAME",
@@ -29,6 +29,15 @@ _VARIABLES = {
     "target_duration": "TARGET_DURATION",
     "aws_region": "AWS_REGION",
     "no_workers_timeout": "NO_WORKERS_TIMEOUT",
+    "scheduler_token": "SCHEDULER_TOKEN",
+    "publish_seconds": "PUBLISH_SECONDS",
+    "host": "HOST",
+    "scheduler_port": "SCHEDULER_PORT",
+    "dashboard_port": "DASHBOARD_PORT",
+    "scheduler_address": "DASK_SCHEDULER_ADDRESS",
+    "workers_per_task": "WORKERS_PER_TASK",
+    "threads_per_worker": "THREADS_PER_WORKER",
+    "ecs_metadata_url": "ECS_CONTAINER_METADATA_URI_V4",
 }
 
 
@@ -56,6 +65,20 @@ class Settings:
         Region of this process.
     no_workers_timeout
         Seconds that a task waits for an empty pool before it fails; default 600.
+    scheduler_token
+        Bearer token that the scheduler's routes want; without one they refuse.
+    publish_seconds
+        Seconds from one publication of the pools' demand to the next; default 10.
+    host
+        Address on which the scheduler listens; every interface by default.
+    scheduler_port, dashboard_port
+        Ports of the scheduler and of its web server; default 8786 and 8787.
+    scheduler_address
+        Address that workers connect to, e.g. ``tcp://scheduler.internal:8786``.
+    workers_per_task, threads_per_worker
+        Number of Dask workers of one ECS task, and of threads of each; default 1.
+    ecs_metadata_url
+        Task metadata endpoint of ECS, version 4; absent outside ECS.
     """
 
     system_name: str = "dask-regions"
@@ -67,6 +90,15 @@ class Settings:
     target_duration: float = 90.0
     aws_region: str | None = None
     no_workers_timeout: float = 600.0
+    scheduler_token: str | None = field(default=None, repr=False)
+    publish_seconds: float = 10.0
+    host: str = ""
+    scheduler_port: int = 8786
+    dashboard_port: int = 8787
+    scheduler_address: str | None = None
+    workers_per_task: int = 1
+    threads_per_worker: int = 1
+    ecs_metadata_url: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Settings:
@@ -86,23 +118,23 @@ class Settings:
         """
         variables = os.environ if environ is None else environ
         values: dict[str, Any] = {
-            field: variables[name] for field, name in _VARIABLES.items() if variables.get(name)
+            name: variables[variable] for name, variable in _VARIABLES.items() if variables.get(variable)
         }
-        values |= {field: value for field, value in explicit.items() if value is not None}
+        values |= {name: value for name, value in explicit.items() if value is not None}
         problems = []
-        for field, check in _CHECKS.items():
-            if field not in values:
+        for name, check in _CHECKS.items():
+            if name not in values:
                 continue
             try:
-                values[field] = check(values[field])
+                values[name] = check(values[name])
             except ValueError as error:
-                variable = f"{_VARIABLES[field]}={values[field]!r}"
+                variable = f"{_VARIABLES[name]}={values[name]!r}"
                 problems.append(f"{variable}: {error}; correct this environment variable")
         if problems:
             raise ConfigurationError(*problems)
         return cls(**values)
 
-    def require(self, field: str) -> str:
+    def require(self, name: str) -> str:
         """Return a setting that must be there.
 
         Raises
@@ -115,9 +147,9 @@ class Settings:
         >>> Settings(catalog_url="sqlite:////mnt/catalog/catalog.sqlite").require("catalog_url")
         'sqlite:////mnt/catalog/catalog.sqlite'
         """
-        value = getattr(self, field)
+        value = getattr(self, name)
         if value is None:
-            raise ConfigurationError(f"{_VARIABLES[field]} is not set; set this environment variable")
+            raise ConfigurationError(f"{_VARIABLES[name]} is not set; set this environment variable")
         return str(value)
 
 
@@ -137,13 +169,45 @@ def _seconds(value: str | float) -> float:
     return seconds
 
 
+def _token(value: str) -> str | None:
+    return value.strip() or None
+
+
+def _number(value: str | int) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ValueError("must be a whole number from 0")
+    return number
+
+
+def _count(value: str | int) -> int:
+    number = _number(value)
+    if not number:
+        raise ValueError("must be a whole number above 0")
+    return number
+
+
 # By hand: every function imports this module, and pydantic would be two fifths of what a search imports.
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "system_name": _name,
     "datasets_file": Path,
     "target_duration": _seconds,
     "no_workers_timeout": _seconds,
+    "scheduler_token": _token,
+    "publish_seconds": _seconds,
+    "scheduler_port": _number,
+    "dashboard_port": _number,
+    "workers_per_task": _count,
+    "threads_per_worker": _count,
 }
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return the environment of this process, for what starts another program with it."""
+    return os.environ
 
 
 @contextmanager

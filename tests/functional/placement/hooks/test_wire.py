@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from distributed import Client
 from distributed.comm.core import Comm, CommClosedError, connect, listen
-from distributed.comm.tcp import TCPConnector, TCPListener, TLSConnector, TLSListener
-from distributed.protocol.compression import compressions
+from distributed.comm.tcp import TCPConnector
 from distributed.protocol.serialize import ToPickle, to_serialize
 from distributed.security import Security
 
 import dask_regions
 from dask_regions.placement.hooks import wire
+from dask_regions.placement.hooks.replacing import Overrides
 from testing.placement.clusters import CLIENT, EAST, WEST, Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
@@ -26,14 +26,16 @@ Connected = Callable[..., AbstractAsyncContextManager[tuple[Comm, Comm]]]
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> Connected:
+def overrides() -> Iterator[Overrides]:
+    overrides = Overrides()
+    yield overrides
+    overrides.take_back()
+
+
+@pytest.fixture
+def connected(overrides: Overrides) -> Connected:
     """Return a function that connects this process, which is in a Region until the test ends, with itself."""
-    for part in (TCPConnector, TCPListener, TLSConnector, TLSListener):
-        monkeypatch.setattr(part, "comm_class", part.comm_class)
-    monkeypatch.setattr(wire, "_region", None)
-    monkeypatch.setattr(wire, "_compresses", False)
-    monkeypatch.setitem(compressions, wire._FAST.name, wire._FAST)
-    wire.install(WEST)
+    wire.deflate_between_regions(overrides, WEST)
     return _connected
 
 
@@ -155,8 +157,8 @@ async def test_an_array_that_is_nearly_constant_is_compressed_between_regions_an
         assert nbytes > noise.nbytes
 
 
-async def test_nothing_is_compressed_for_who_passes_it_on(elsewhere: Connected) -> None:
-    wire.install(CLIENT, relays=True)
+async def test_nothing_is_compressed_for_who_passes_it_on(elsewhere: Connected, overrides: Overrides) -> None:
+    wire.deflate_between_regions(overrides, CLIENT, relays=True)
     async with elsewhere() as (near, far):
         mask = np.ones(1_000_000, bool)
         for sender, receiver in ((near, far), (far, near)):

@@ -87,7 +87,7 @@ async def test_without_a_configuration_nothing_is_published(
     monkeypatch.delenv("DATASETS_FILE", raising=False)
     configured_pools.cache_clear()
     before = set(scheduler.periodic_callbacks)
-    assert publish.start(scheduler) is None
+    assert publish.publish_demand(scheduler) is None
     assert set(scheduler.periodic_callbacks) == before
 
 

@@ -44,7 +44,7 @@ async def test_to_retire_again_begins_the_time_anew(
     )
     await asyncio.sleep(0.8)
     assert _status(scheduler) == Status.running
-    assert not module._retired_by
+    assert not module.retirements_of(scheduler).requests
 
 
 async def test_what_another_request_gave_up_is_not_said_to_be_retired(scheduler: Scheduler) -> None:

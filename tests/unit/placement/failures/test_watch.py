@@ -11,8 +11,8 @@ import pytest
 
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement.failures import watch as module
-from dask_regions.placement.failures.failover import Outcome
-from dask_regions.placement.failures.watch import BURST, PoolWatch
+from dask_regions.placement.failures.failover import Failover
+from dask_regions.placement.failures.watch import BURST_SECONDS, PoolWatch
 
 WEST, EAST = "us-west-2", "us-east-1"
 
@@ -31,6 +31,7 @@ class FakeScheduler:
         self.events: list[dict[str, Any]] = []
         self.timers: list[Callable[[], None]] = []
         self.periodic_callbacks: dict[str, Any] = {}
+        self.extensions: dict[str, Any] = {}
         self.loop = SimpleNamespace(
             call_later=self._call_later, remove_timeout=self.timers.remove, add_callback=lambda _: None
         )
@@ -217,7 +218,7 @@ def test_a_pool_that_nobody_needs_may_be_empty(system: System) -> None:
 
 
 def test_what_continues_elsewhere_is_told(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "fail_over", lambda *_: Outcome({EAST: 7}, 0))
+    monkeypatch.setattr(module, "fail_over", lambda *_: Failover({EAST: 7}, 0))
     system.wait_in_vain("a")
     system.scheduler.fire()
     assert [event["message"] for event in system.scheduler.events] == [
@@ -241,7 +242,7 @@ def test_a_task_that_kills_one_worker_after_the_other_is_suspected(
     monkeypatch.setattr(module, "monotonic", lambda: now)
     system.scheduler.tasks["a"] = task = Task("a")
     for number in range(4):
-        now += BURST + 1
+        now += BURST_SECONDS + 1
         system.add_worker(f"tcp://{number}")
         system.remove_worker(f"tcp://{number}", "a")
     assert task.suspicious == 4

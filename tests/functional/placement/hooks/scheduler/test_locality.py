@@ -19,7 +19,7 @@ WEST, EAST = "us-west-2", "us-east-1"
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    async with start_scheduler(queueing.install, locality.install) as scheduler:
+    async with start_scheduler(queueing.queue_by_region, locality.keep_traffic_in_regions) as scheduler:
         yield scheduler
 
 

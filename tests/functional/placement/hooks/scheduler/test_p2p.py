@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from distributed import Client, Event, Scheduler, SchedulerPlugin, Worker, wait
 
-from dask_regions.placement.hooks.scheduler import locality, p2p, queueing
+from dask_regions.placement.hooks.scheduler.locality import keep_traffic_in_regions
+from dask_regions.placement.hooks.scheduler.p2p import keep_p2p_in_regions
+from dask_regions.placement.hooks.scheduler.queueing import queue_by_region
 from dask_regions.placement.planning.cluster import region_of_worker
 from testing.placement.in_process import start_client, start_scheduler, start_workers
 from testing.waiting import until
@@ -43,7 +45,7 @@ class Bind(SchedulerPlugin):
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    async with start_scheduler(queueing.install, locality.install, p2p.install) as scheduler:
+    async with start_scheduler(queue_by_region, keep_traffic_in_regions, keep_p2p_in_regions) as scheduler:
         scheduler.add_plugin(Bind())
         yield scheduler
 

@@ -24,7 +24,7 @@ WEST, EAST, SOUTH = "us-west-2", "us-east-1", "ap-southeast-2"
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    async with start_scheduler(queueing.install) as scheduler:
+    async with start_scheduler(queueing.queue_by_region) as scheduler:
         yield scheduler
 
 

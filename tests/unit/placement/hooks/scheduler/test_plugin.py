@@ -67,7 +67,7 @@ def test_a_task_that_moves_takes_its_other_restrictions_along_and_is_counted(
 def test_workers_that_left_long_ago_are_forgotten(
     scheduler: FakeScheduler, plugin: PlacementPlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_module, "_REMEMBERED", 3)
+    monkeypatch.setattr(plugin_module, "_MAX_WORKERS", 3)
     stays = "tcp://0"
     for number in range(10):
         address = f"tcp://{number}"

@@ -19,10 +19,9 @@ from operator import attrgetter
 from time import time
 from typing import TYPE_CHECKING
 
-from dask._task_spec import DataNode
-
 from dask_regions.data.marker import Marker
 from dask_regions.names import REGION_ANNOTATION, region_of_resource
+from dask_regions.placement.hooks.scheduler.tasks import holds_data
 from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 from dask_regions.placement.planning.payload import Memo, find_markers
 from dask_regions.placement.planning.replicas import replica_after_loss
@@ -30,15 +29,15 @@ from dask_regions.placement.planning.replicas import replica_after_loss
 if TYPE_CHECKING:
     from distributed.scheduler import Recs, Scheduler, TaskState
 
-__all__ = ["Move", "Outcome", "fail_over", "regions_with_workers", "substitutes", "waiting"]
+__all__ = ["Failover", "Move", "fail_over", "regions_with_workers", "substitutes", "waiting"]
 
 #: Restrict a task to another Region.
 Move = Callable[["TaskState", str], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the tasks of a lost pool.
+class Failover:
+    """How many tasks of a lost pool continue elsewhere, and how many wait for it.
 
     Attributes
     ----------
@@ -67,7 +66,7 @@ def waiting(scheduler: Scheduler, region: str) -> list[TaskState]:
     ]
 
 
-def fail_over(scheduler: Scheduler, lost: str, move: Move) -> Outcome:
+def fail_over(scheduler: Scheduler, lost: str, move: Move) -> Failover:
     """Restrict anew what can run elsewhere, and start what is ready.
 
     Parameters
@@ -92,7 +91,7 @@ def fail_over(scheduler: Scheduler, lost: str, move: Move) -> Outcome:
         task.key: "waiting" if task.state == "queued" else "processing" for task in ready
     }
     scheduler.transitions(recommendations, stimulus)
-    return Outcome(Counter(homes.values()), len(waiting(scheduler, lost)))
+    return Failover(Counter(homes.values()), len(waiting(scheduler, lost)))
 
 
 def substitutes(
@@ -135,7 +134,7 @@ class _Rule:
         self._memo: Memo = {}
 
     def follow_inputs(self, task: TaskState) -> None:
-        if isinstance(task.run_spec, DataNode):
+        if holds_data(task):
             return  # an array to read from: it goes where it is read
         markers = self._markers(task)
         # What is finished and held somewhere does not have to be computed where it stays.
@@ -163,10 +162,9 @@ class _Rule:
             self.homes[task] = region
 
     def _markers(self, task: TaskState) -> frozenset[Marker]:
-        specs = (dependency.run_spec for dependency in task.dependencies)
-        handles = (spec for spec in specs if isinstance(spec, DataNode))
-        found = find_markers(task.run_spec, self._memo)
-        return found.union(*(find_markers(handle, self._memo) for handle in handles))
+        handles = [dependency.run_spec for dependency in task.dependencies if holds_data(dependency)]
+        markers = find_markers(task.run_spec, self._memo)
+        return markers.union(*(find_markers(handle, self._memo) for handle in handles))
 
     def _where_inputs_are(self, task: TaskState) -> str | None:
         volume: defaultdict[str, int] = defaultdict(int)

@@ -1,8 +1,7 @@
 """Notice that workers of one Region cannot fetch from those of another, though the scheduler reaches both.
 
-Dask's worker tries again for ever, and says nothing: it asks the scheduler who else has the result, and is
-told the same worker (``_handle_find_missing``, distributed/worker_state_machine.py:3179). Here every failure
-is counted on the scheduler, the user is told which link fails, and in time so are the tasks.
+Workers report what fails (:mod:`dask_regions.placement.hooks.worker.fetching`). Here it is counted on the
+scheduler; the user is told which link fails, and in time the tasks that need it do.
 """
 
 from __future__ import annotations
@@ -16,52 +15,29 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
-from distributed.worker_state_machine import GatherDepNetworkFailureEvent, StateMachineEvent
-from tornado.ioloop import PeriodicCallback
 
 from dask_regions.errors import UnavailableError
 from dask_regions.names import POOL_TOPIC
+from dask_regions.placement.hooks.scheduler.callbacks import add_plugin, call_every
+from dask_regions.placement.hooks.worker.fetching import LINK_TOPIC
 from dask_regions.placement.planning.cluster import region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
     from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
-    from distributed.worker import Worker
 
-__all__ = ["LINK_TOPIC", "LinkWatch", "install", "report_failures"]
+__all__ = ["LinkWatch", "watch_links"]
 
 logger = logging.getLogger(__name__)
 
-#: Topic of ``Worker.log_event`` on which a worker tells the scheduler that a fetch failed, or succeeds again.
-LINK_TOPIC = "dask-regions-links"
 #: Seconds of failures, two at least, before the user is told. A worker that died is removed sooner.
-PATIENCE = 5.0
+PATIENCE_SECONDS = 5.0
 #: Seconds of failures after which tasks that have to fetch there fail.
-GIVE_UP = 120.0
+GIVE_UP_SECONDS = 120.0
 
 _LOOK_SECONDS = 1.0
 # Longer than a worker takes from one attempt to the next: nobody tries any more.
-_FORGET = 120.0
-
-
-def report_failures(worker: Worker) -> None:
-    """Have a worker tell the scheduler which other worker it cannot fetch from."""
-    of_dask = worker.gather_dep
-    failing: set[str] = set()
-
-    async def gather_dep(peer: str, *args: Any, **kwargs: Any) -> StateMachineEvent:
-        event: StateMachineEvent = await of_dask(peer, *args, **kwargs)
-        failed = isinstance(event, GatherDepNetworkFailureEvent)
-        if failed:
-            failing.add(peer)
-            worker.log_event(LINK_TOPIC, {"peer": peer, "failed": True})
-        elif peer in failing:
-            failing.discard(peer)
-            worker.log_event(LINK_TOPIC, {"peer": peer, "failed": False})
-        return event
-
-    # An attribute of the instance, which hides the method of its class.
-    vars(worker)["gather_dep"] = gather_dep
+_FORGET_SECONDS = 120.0
 
 
 @dataclass
@@ -84,14 +60,13 @@ class LinkWatch(SchedulerPlugin):
 
     name = "dask-regions-links"
 
-    def __init__(self, scheduler: Scheduler, patience: float = PATIENCE, give_up: float = GIVE_UP) -> None:
+    def __init__(
+        self, scheduler: Scheduler, patience: float = PATIENCE_SECONDS, give_up: float = GIVE_UP_SECONDS
+    ) -> None:
         self._scheduler, self.patience, self.give_up = scheduler, patience, give_up
         self._failures: dict[tuple[str, str], _Failures] = {}
-        self._told: set[tuple[str, str]] = set()
-        look = PeriodicCallback(self._look, _LOOK_SECONDS * 1000)
-        # The scheduler stops its callbacks when it closes.
-        scheduler.periodic_callbacks[self.name] = look
-        scheduler.loop.add_callback(look.start)
+        self._reported: set[tuple[str, str]] = set()
+        call_every(scheduler, self.name, self._look, _LOOK_SECONDS)
 
     def log_event(self, topic: str, msg: Any) -> None:
         """Count what a worker reports."""
@@ -117,15 +92,15 @@ class LinkWatch(SchedulerPlugin):
         now = monotonic()
         links: defaultdict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for pair, failures in list(self._failures.items()):
-            if now - failures.last > _FORGET:
+            if now - failures.last > _FORGET_SECONDS:
                 del self._failures[pair]
             elif failures.number > 1 and now - failures.first > self.patience:
                 links[self._region(pair[0]), self._region(pair[1])].append(pair)
-        for link in self._told - links.keys():
+        for link in self._reported - links.keys():
             self._tell(link, "reached", 0, f"workers in {link[0]} fetch from {link[1]} again.")
-        for link in links.keys() - self._told:
+        for link in links.keys() - self._reported:
             self._report(link, links[link])
-        self._told = set(links)
+        self._reported = set(links)
         overdue = {pair for pair, failures in self._failures.items() if now - failures.first > self.give_up}
         if overdue:
             self._fail(overdue)
@@ -207,8 +182,8 @@ def _lacking(worker: WorkerState, peers: set[str]) -> Iterable[tuple[TaskState, 
                 break
 
 
-def install(scheduler: Scheduler) -> LinkWatch:
+def watch_links(scheduler: Scheduler) -> LinkWatch:
     """Watch the links between a scheduler's workers."""
     watch = LinkWatch(scheduler)
-    scheduler.add_plugin(watch)
+    add_plugin(scheduler, watch, watch.name)
     return watch

@@ -7,36 +7,35 @@ for what is told when.
 from __future__ import annotations
 
 import logging
-import math
-import pickle
 from collections import defaultdict
-from collections.abc import Iterable
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
-from tornado.ioloop import PeriodicCallback
 
-from dask_regions.errors import EmptyPoolError
 from dask_regions.names import POOL_TOPIC
 from dask_regions.placement.failures.failover import Move, fail_over, regions_with_workers
+from dask_regions.placement.hooks.replacing import overrides_of
+from dask_regions.placement.hooks.scheduler.callbacks import add_plugin, call_every
+from dask_regions.placement.hooks.scheduler.empty_pools import name_empty_pools
+from dask_regions.placement.hooks.scheduler.tasks import forgive
 from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
-    from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
+    from distributed.scheduler import Scheduler, WorkerState
 
-__all__ = ["PoolWatch", "install"]
+__all__ = ["PoolWatch", "watch_pools"]
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a pool may be without workers before the user is told: a restart takes less.
-PATIENCE = 2.0
+PATIENCE_SECONDS = 2.0
 #: Seconds without a heartbeat, of which there are one to four in 2 s, before the user is told.
-SILENCE = 15.0
+SILENCE_SECONDS = 15.0
 #: Workers of a pool that are lost within this many seconds count as one failure of a task: an ECS task takes
 #: ten with it, a link the whole pool, and ``allowed-failures`` (3) is meant for tasks that kill workers.
-BURST = 5.0
+BURST_SECONDS = 5.0
 
 _LOOK_SECONDS = 1.0
 
@@ -59,24 +58,26 @@ class PoolWatch(SchedulerPlugin):
     name = "dask-regions-watch"
 
     def __init__(
-        self, scheduler: Scheduler, move: Move, *, patience: float = PATIENCE, silence: float = SILENCE
+        self,
+        scheduler: Scheduler,
+        move: Move,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        silence: float = SILENCE_SECONDS,
     ) -> None:
         self._scheduler, self._move = scheduler, move
         self._patience, self._silence = patience, silence
         self._regions: dict[str, str] = {}
         self._timers: dict[str, object] = {}
         self._empty: set[str] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._silent: dict[str, int] = {}
         self._bursts: dict[str, tuple[float, set[Key]]] = {}
-        look = PeriodicCallback(self._look_for_silence, _LOOK_SECONDS * 1000)
-        # The scheduler stops its callbacks when it closes.
-        scheduler.periodic_callbacks[self.name] = look
-        scheduler.loop.add_callback(look.start)
+        call_every(scheduler, self.name, self._look_for_silence, _LOOK_SECONDS)
 
     def update_graph(self, *_: Any, **__: Any) -> None:
         """Tell again what is still so: another client may have joined, who has not heard of it."""
-        self._told.clear()
+        self._reported.clear()
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Remember the Region of a worker."""
@@ -104,17 +105,21 @@ class PoolWatch(SchedulerPlugin):
             self._expect(region)
         elif finish == "processing" and region in self._empty:
             self._empty.discard(region)
-            self._told.discard(region)
+            self._reported.discard(region)
             self._tell(region, "served", 0, f"pool {region} has workers again; the tasks that waited go on.")
 
     async def before_close(self) -> None:
         """Stop the timers."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Wait for no pool any more."""
         for timer in self._timers.values():
             self._scheduler.loop.remove_timeout(timer)
         self._timers.clear()
 
     def _expect(self, region: str) -> None:
-        if region not in self._timers and region not in self._told:
+        if region not in self._timers and region not in self._reported:
             self._timers[region] = self._scheduler.loop.call_later(self._patience, self._report, region)
 
     def _report(self, region: str) -> None:
@@ -134,7 +139,7 @@ class PoolWatch(SchedulerPlugin):
             )
         if outcome.waiting:
             self._empty.add(region)
-            self._told.add(region)
+            self._reported.add(region)
             self._tell(
                 region,
                 "empty",
@@ -150,12 +155,12 @@ class PoolWatch(SchedulerPlugin):
         if not removed or removed[-1]["expected"]:
             return
         begun, suspected = self._bursts.get(region, (0.0, set()))
-        if monotonic() - begun > BURST:
+        if monotonic() - begun > BURST_SECONDS:
             begun, suspected = monotonic(), set()
         for key in removed[-1]["processing-tasks"]:
             task = self._scheduler.tasks.get(key)
-            if key in suspected and task is not None and task.suspicious > 0:
-                task.suspicious -= 1
+            if key in suspected and task is not None:
+                forgive(task)
             suspected.add(key)
         self._bursts[region] = (begun, suspected)
 
@@ -194,7 +199,7 @@ class PoolWatch(SchedulerPlugin):
         self._scheduler.log_event(POOL_TOPIC, event)
 
 
-def install(scheduler: Scheduler, move: Move) -> PoolWatch:
+def watch_pools(scheduler: Scheduler, move: Move) -> PoolWatch:
     """Watch the pools of a scheduler, and give tasks that wait in vain an error that names the pool.
 
     Parameters
@@ -205,47 +210,7 @@ def install(scheduler: Scheduler, move: Move) -> PoolWatch:
         Restricts a task to another Region; :meth:`PlacementPlugin.move`.
     """
     watch = PoolWatch(scheduler, move)
-    scheduler.add_plugin(watch)
-    _name_empty_pools(scheduler)
+    overrides_of(scheduler).on_take_back(watch.stop)
+    add_plugin(scheduler, watch, watch.name)
+    name_empty_pools(scheduler)
     return watch
-
-
-def _name_empty_pools(scheduler: Scheduler) -> None:
-    """Let tasks that wait for an empty pool until ``no-workers-timeout`` fail with EmptyPoolError.
-
-    Dask's own error names a resource (distributed/scheduler.py:8735).
-    """
-    of_dask = scheduler._check_unrunnable_task_timeouts
-
-    def check(timestamp: float, recommendations: Recs, stimulus_id: str) -> set[Key]:
-        overdue = list(_overdue(scheduler, timestamp))
-        for task, region in overdue:
-            error = EmptyPoolError(
-                f"pool {region} had no workers for {scheduler.no_workers_timeout:.0f} s, and task "
-                f"{task.key!r} can run nowhere else. Scale it with: dask-regions scale {region} 1; "
-                "then compute again"
-            )
-            recommendations.update(
-                scheduler.transition(
-                    task.key,
-                    "erred",
-                    exception=pickle.dumps(error),
-                    cause=task.key,
-                    stimulus_id=stimulus_id,
-                )
-            )
-        failed: set[Key] = of_dask(timestamp, recommendations=recommendations, stimulus_id=stimulus_id)
-        return failed | {task.key for task, _ in overdue}
-
-    # An attribute of the instance, which hides the method of its class.
-    vars(scheduler)["_check_unrunnable_task_timeouts"] = check
-
-
-def _overdue(scheduler: Scheduler, timestamp: float) -> Iterable[tuple[TaskState, str]]:
-    timeout = scheduler.no_workers_timeout or math.inf
-    for task, since in scheduler.unrunnable.items():
-        if timestamp <= since + timeout:
-            return  # the others have waited for less
-        region = region_of_task(task)
-        if region is not None:
-            yield task, region

@@ -12,6 +12,8 @@ import dask.config
 import distributed  # noqa: F401  its own defaults have to be there, or they would replace these
 from dask.utils import parse_timedelta
 
+from dask_regions.placement.hooks.replacing import overrides_of
+
 if TYPE_CHECKING:
     from distributed.scheduler import Scheduler
 
@@ -29,7 +31,7 @@ WAN = {
                 # probed. A link that drops packets for less goes unnoticed.
                 "tcp": "20s",
             },
-            # Of requests that fail on the way, e.g. a heartbeat or a client's gather.
+            # Requests that fail on the way, e.g. a heartbeat or a client's gather, are sent anew.
             "retry": {"count": 2},
         },
         # Heartbeats come every 0.5 to 2 s, from a thread of their own process: only a frozen process, or a
@@ -39,7 +41,7 @@ WAN = {
 }
 
 # Dask looks only once per `worker-ttl`, and would take up to twice as long.
-_LOOKS = 6
+_LOOKS_PER_TTL = 6
 
 
 def set_defaults() -> None:
@@ -47,14 +49,25 @@ def set_defaults() -> None:
     dask.config.update_defaults(WAN)
 
 
-def apply_to_scheduler(scheduler: Scheduler) -> None:
-    """Give a scheduler the configured ``worker-ttl``, which it has read before preload modules run."""
+def apply_to_scheduler(scheduler: Scheduler, no_workers_timeout: float | None = None) -> None:
+    """Give a scheduler timeouts that it has read before preload modules run.
+
+    Parameters
+    ----------
+    scheduler
+        It gets the configured ``worker-ttl``, and looks for silent workers more often.
+    no_workers_timeout
+        Seconds that a task waits for an empty pool before it fails; as configured by default.
+    """
+    overrides = overrides_of(scheduler)
+    if no_workers_timeout is not None:
+        overrides.replace(scheduler, "no_workers_timeout", no_workers_timeout)
     ttl = parse_timedelta(dask.config.get("distributed.scheduler.worker-ttl"))
-    scheduler.worker_ttl = ttl
+    overrides.replace(scheduler, "worker_ttl", ttl)
     callback = scheduler.periodic_callbacks.get("worker-ttl")
     if callback is not None and ttl:
         running = callback.is_running()
         callback.stop()
-        callback.callback_time = ttl * 1000 / _LOOKS
+        overrides.replace(callback, "callback_time", ttl * 1000 / _LOOKS_PER_TTL)
         if running:
             callback.start()

@@ -1,9 +1,9 @@
 """Deflate Dask's messages between Regions.
 
 Scheduler and worker exchange 2 kB a task, nearly all of which the message before said too. Dask compresses
-buffers of arrays alone, each by itself (``distributed.comm.compression``; distributed/protocol/core.py,
-``dumps``). Here the small messages of a connection between two Regions are one stream of DEFLATE, so that
-of each only what is new in it crosses.
+buffers of arrays alone, each by itself (``distributed.comm.compression``;
+``distributed.protocol.core.dumps``). Here the small messages of a connection between two Regions are one
+stream of DEFLATE, so that of each only what is new in it crosses.
 
 Both ends say their Region in Dask's handshake. Who says none, or the same, is spoken to as Dask does.
 
@@ -20,30 +20,35 @@ from typing import Any
 from distributed.comm.core import CommClosedError
 from distributed.comm.tcp import TCP, TLS, TCPConnector, TCPListener, TLSConnector, TLSListener
 from distributed.comm.utils import from_frames, to_frames
-from distributed.protocol.compression import Compression, compressions
+from distributed.protocol import compression
 from distributed.protocol.utils import pack_frames, unpack_frames
 from distributed.sizeof import safe_sizeof
 from distributed.utils import nbytes
 
-__all__ = ["DeflatingTCP", "DeflatingTLS", "install"]
+from dask_regions.placement.hooks.replacing import Overrides
 
-#: Of the handshake: the sender's Region.
+__all__ = ["DeflatingTCP", "DeflatingTLS", "deflate_between_regions"]
+
+#: Key of the sender's Region in the handshake.
 _REGION = "dask-regions"
-#: Of what both have agreed on, and the only key of a message that holds another one.
+#: Key in the negotiated options, and the single key of a message that holds a deflated one.
 _DEFLATE = "dask-regions-deflate"
 
-#: Bytes of a question or an answer up to which it is deflated: longer ones are mostly data.
-_LARGEST_ANSWER = 64 * 1024
-#: Of a batch of messages about tasks. Beyond are graphs with data in them, serialised once more then.
-_LARGEST_BATCH = 10_000_000
+#: Questions and answers up to this size are deflated: longer ones are mostly data.
+_MAX_ANSWER_BYTES = 64 * 1024
+#: Batches of messages about tasks up to this size are deflated: larger ones are graphs with data in them,
+#: which would be serialised twice.
+_MAX_BATCH_BYTES = 10_000_000
 
 # 128 kB for each direction of a connection. On the messages of workload ii (docs/benchmarks.md), level 9 with
 # 256 kB made 11 % less of them and took twice as long; level 1 with 128 kB 15 % more.
 _LEVEL, _WINDOW, _MEMORY = 4, -14, 7
 
 #: Dask's own zlib, at level 6, is no faster than the link.
-_FAST = Compression("dask-regions-zlib-1", partial(zlib.compress, level=1), zlib.decompress)
+_FAST_ZLIB = compression.Compression("dask-regions-zlib-1", partial(zlib.compress, level=1), zlib.decompress)
 
+# These belong to the process: connections are made by Dask's connectors and listeners, which do not know
+# for which scheduler or worker.
 _region: str | None = None
 _compresses = False
 
@@ -60,7 +65,7 @@ class DeflatingTCP(TCP):
         """Tell the other end the Region of this process too."""
         info = {**super().handshake_info(), _REGION: _region}
         if _compresses and not info["compression"]:
-            info["compression"] = _FAST.name
+            info["compression"] = _FAST_ZLIB.name
         return info
 
     @staticmethod
@@ -69,7 +74,7 @@ class DeflatingTCP(TCP):
         here, there = local.get(_REGION), remote.get(_REGION)
         agreed = TCP.handshake_configuration(local, remote)
         agreed[_DEFLATE] = bool(here and there and here != there)
-        if agreed["compression"] == _FAST.name and not agreed[_DEFLATE]:
+        if agreed["compression"] == _FAST_ZLIB.name and not agreed[_DEFLATE]:
             agreed["compression"] = None
         return agreed
 
@@ -84,7 +89,7 @@ class DeflatingTCP(TCP):
                 context={"sender": self.local_info, "recipient": self.remote_info, **self.handshake_options},
                 frame_split_size=self.max_shard_size,
             )
-            if sum(map(nbytes, frames)) <= _LARGEST_BATCH:
+            if sum(map(nbytes, frames)) <= _MAX_BATCH_BYTES:
                 # Nothing may come between this and the write: the other end inflates in the order of arrival.
                 msg = {_DEFLATE: self._deflated(pack_frames(frames))}
         return await super().write(msg, serializers=serializers, on_error=on_error)  # type: ignore[no-untyped-call]
@@ -130,24 +135,37 @@ class DeflatingTLS(DeflatingTCP, TLS):
 
 def _is_about_tasks(msg: Any) -> bool:
     # The stream between scheduler and worker sends lists; all else are questions and answers, some with data.
-    return isinstance(msg, list) or safe_sizeof(msg) <= _LARGEST_ANSWER
+    return isinstance(msg, list) or safe_sizeof(msg) <= _MAX_ANSWER_BYTES
 
 
-def install(region: str | None, *, relays: bool = False) -> None:
-    """Declare the Region of this process for connections to come; None takes it back.
+def deflate_between_regions(overrides: Overrides, region: str, *, relays: bool = False) -> None:
+    """Declare the Region of this process for connections to come, until it is taken back.
 
     Listeners that are open already accept such connections too.
 
     Parameters
     ----------
+    overrides
+        Of the scheduler or worker whose process this is.
     region
         Region of this process.
     relays
         Whether it passes results on as they come, as a scheduler does to clients, which do not know our
         compression: none is asked for then.
     """
+    overrides.on_take_back(_declare, None, False)
+    _declare(region, not relays)
+    overrides.replace(compression, "compressions", _FAST_ZLIB, key=_FAST_ZLIB.name)
+    connections: dict[type, type] = {
+        TCPConnector: DeflatingTCP,
+        TCPListener: DeflatingTCP,
+        TLSConnector: DeflatingTLS,
+        TLSListener: DeflatingTLS,
+    }
+    for owner, connection in connections.items():
+        overrides.replace(owner, "comm_class", connection)
+
+
+def _declare(region: str | None, compresses: bool) -> None:
     global _region, _compresses
-    _region, _compresses = region, region is not None and not relays
-    compressions[_FAST.name] = _FAST
-    TCPConnector.comm_class = TCPListener.comm_class = DeflatingTCP
-    TLSConnector.comm_class = TLSListener.comm_class = DeflatingTLS
+    _region, _compresses = region, compresses

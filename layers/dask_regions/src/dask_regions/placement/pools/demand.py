@@ -6,7 +6,6 @@ Units of work are thread-seconds by the durations that Dask has learned for a pr
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,8 +18,10 @@ from distributed.scheduler import WorkerState
 
 from dask_regions import config
 from dask_regions.models import Pool
+from dask_regions.placement.hooks.scheduler.tasks import task_seconds
 from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 from dask_regions.scaling import PoolDemand
+from dask_regions.settings import Settings
 
 __all__ = ["configured_pools", "ecs_task", "measure", "workers_by_ecs_task"]
 
@@ -31,7 +32,7 @@ _TAKES_WORK = frozenset({Status.init, Status.running, Status.paused})
 @cache
 def configured_pools() -> dict[str, Pool]:
     """Return the pools of ``DATASETS_FILE``; none where it is not set."""
-    path = os.environ.get("DATASETS_FILE")
+    path = Settings.from_environment().datasets_file
     return config.load(path).pools if path else {}
 
 
@@ -42,11 +43,11 @@ def ecs_task(ws: WorkerState) -> str:
 
 def workers_by_ecs_task(scheduler: Scheduler, region: str) -> dict[str, list[WorkerState]]:
     """Return a pool's workers by the ECS task they live and die with, whatever their status."""
-    found: defaultdict[str, list[WorkerState]] = defaultdict(list)
+    workers: defaultdict[str, list[WorkerState]] = defaultdict(list)
     for ws in scheduler.workers.values():
         if region_of_worker(ws) == region:
-            found[ecs_task(ws)].append(ws)
-    return dict(found)
+            workers[ecs_task(ws)].append(ws)
+    return dict(workers)
 
 
 def measure(scheduler: Scheduler, pools: Iterable[str] | None = None) -> dict[str, PoolDemand]:
@@ -86,7 +87,7 @@ def _unassigned(scheduler: Scheduler) -> dict[str, tuple[int, float]]:
             continue
         prefix = ts.prefix
         if prefix.name not in durations:
-            durations[prefix.name] = scheduler._get_prefix_duration(prefix)
+            durations[prefix.name] = task_seconds(scheduler, prefix)
         number[region] += 1
         seconds[region] += durations[prefix.name]
     return {region: (number[region], seconds[region]) for region in number}
@@ -116,4 +117,5 @@ def _measure_pool(
 
 def _threads_of_new_ecs_task() -> int:
     """Return what the task definition says, for a pool that has nothing to measure."""
-    return int(os.environ.get("WORKERS_PER_TASK", "1")) * int(os.environ.get("THREADS_PER_WORKER", "1"))
+    settings = Settings.from_environment()
+    return settings.workers_per_task * settings.threads_per_worker

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 
 from botocore.exceptions import BotoCoreError, ClientError
 from distributed import Scheduler
-from tornado.ioloop import PeriodicCallback
 
 from dask_regions.aws.cloudwatch import put_pool_metrics
 from dask_regions.models import Pool
+from dask_regions.placement.hooks.scheduler.callbacks import call_every
 from dask_regions.placement.pools.demand import configured_pools, measure
 from dask_regions.scaling import Damping, PoolDemand, difference
 from dask_regions.settings import Settings
 
-__all__ = ["Publisher", "start"]
+__all__ = ["Publisher", "publish_demand"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Publisher:
             logger.info("The demand of pool %s is published again", region)
 
 
-def start(scheduler: Scheduler) -> Publisher | None:
+def publish_demand(scheduler: Scheduler) -> Publisher | None:
     """Publish every ``PUBLISH_SECONDS`` (default 10) until the scheduler closes.
 
     Returns
@@ -78,15 +77,12 @@ def start(scheduler: Scheduler) -> Publisher | None:
     Raises
     ------
     ConfigurationError
-        Where ``DATASETS_FILE`` or ``TARGET_DURATION`` is wrong.
+        Where ``DATASETS_FILE``, ``TARGET_DURATION`` or ``PUBLISH_SECONDS`` is wrong.
     """
     pools = configured_pools()
     if not pools:
         return None
-    seconds = float(os.environ.get("PUBLISH_SECONDS") or 10)
-    publisher = Publisher(scheduler, pools, Damping.from_settings(Settings.from_environment()))
-    callback = PeriodicCallback(publisher.publish, callback_time=seconds * 1000)
-    # The scheduler stops its callbacks when it closes.
-    scheduler.periodic_callbacks[_CALLBACK] = callback
-    scheduler.loop.add_callback(callback.start)
+    settings = Settings.from_environment()
+    publisher = Publisher(scheduler, pools, Damping.from_settings(settings))
+    call_every(scheduler, _CALLBACK, publisher.publish, settings.publish_seconds)
     return publisher

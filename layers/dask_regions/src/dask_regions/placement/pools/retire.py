@@ -15,16 +15,13 @@ from itertools import chain
 from time import time
 
 from distributed import Scheduler
-from distributed.active_memory_manager import (
-    RetireWorker,
-    SuggestionGenerator,
-)
+from distributed.active_memory_manager import RetireWorker, SuggestionGenerator
 from distributed.core import Status
 from distributed.scheduler import WorkerState
 
 from dask_regions.placement.pools.demand import workers_by_ecs_task
 
-__all__ = ["REINSTATE_SECONDS", "RETIRE_SECONDS", "retire"]
+__all__ = ["REINSTATE_SECONDS", "RETIRE_SECONDS", "Retirements", "retire", "retirements_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +31,40 @@ RETIRE_SECONDS = 120.0
 REINSTATE_SECONDS = 300.0
 
 _POLL_SECONDS = 0.25
-#: Address of a retired worker to its latest request: only that one's timer reinstates it.
-_retired_by: dict[str, object] = {}
+#: Key of :class:`Retirements` in ``Scheduler.extensions``. A plugin would cost a call per transition.
+_EXTENSION = "dask-regions-retirements"
+
+
+class Retirements:
+    """Which workers of a scheduler are retired, and by which request.
+
+    Attributes
+    ----------
+    requests
+        Address of a retired worker to its latest request: only that one's timer reinstates it.
+    """
+
+    def __init__(self) -> None:
+        self.requests: dict[str, object] = {}
+
+    def begin(self, workers: Iterable[WorkerState]) -> object:
+        """Note a request to retire workers, which overtakes earlier ones, and return it."""
+        request = object()
+        self.requests.update({ws.address: request for ws in workers})
+        return request
+
+    def end(self, workers: Iterable[WorkerState], request: object) -> list[WorkerState]:
+        """Forget a request, and return the workers that no later one has retired again."""
+        ended = [ws for ws in workers if self.requests.get(ws.address) is request]
+        for ws in ended:
+            del self.requests[ws.address]
+        return ended
+
+
+def retirements_of(scheduler: Scheduler) -> Retirements:
+    """Return a scheduler's retirements; they live as long as it does."""
+    retirements: Retirements = scheduler.extensions.setdefault(_EXTENSION, Retirements())
+    return retirements
 
 
 class _MoveInsidePool(RetireWorker):
@@ -85,7 +114,7 @@ async def retire(
     """
     pool = workers_by_ecs_task(scheduler, region)
     chosen = dict(sorted(pool.items(), key=_cost)[: max(0, number)])
-    # All of them first: none may receive what another hands over.
+    # This comes before anything moves: no worker may receive what another hands over.
     _take_no_work(scheduler, chain.from_iterable(chosen.values()))
     recipients = set(chain.from_iterable(pool.values())) & scheduler.running
     await asyncio.gather(
@@ -114,7 +143,7 @@ def _take_no_work(scheduler: Scheduler, workers: Iterable[WorkerState]) -> None:
     for ws in workers:
         scheduler.handle_worker_status_change(Status.closing_gracefully, ws, stimulus)
         _tell(scheduler, ws, Status.closing_gracefully, stimulus)
-        # What it has not started, it never would: other workers of the pool get it.
+        # The worker never starts what it has not started: other workers of the pool get it.
         scheduler.transitions({ts.key: "released" for ts in ws.processing - ws.executing.keys()}, stimulus)
 
 
@@ -126,16 +155,11 @@ def _reinstate(scheduler: Scheduler, workers: Iterable[WorkerState]) -> None:
 
 
 def _reinstate_later(scheduler: Scheduler, workers: Sequence[WorkerState]) -> None:
-    request = object()
-    _retired_by.update({ws.address: request for ws in workers})
-
-    def reinstate() -> None:
-        mine = [ws for ws in workers if _retired_by.get(ws.address) is request]
-        for ws in mine:
-            del _retired_by[ws.address]
-        _reinstate(scheduler, mine)
-
-    scheduler.loop.call_later(REINSTATE_SECONDS, reinstate)
+    retirements = retirements_of(scheduler)
+    request = retirements.begin(workers)
+    scheduler.loop.call_later(
+        REINSTATE_SECONDS, lambda: _reinstate(scheduler, retirements.end(workers, request))
+    )
 
 
 def _tell(scheduler: Scheduler, ws: WorkerState, status: Status, stimulus: str) -> None:
@@ -170,7 +194,7 @@ async def _empty(
 
 
 def _may_stop(ws: WorkerState) -> bool:
-    # One that another request has reinstated meanwhile takes work again, even where it is empty now.
+    # A worker that another request has reinstated meanwhile takes work again, even where it is empty now.
     return ws.status != Status.running and _is_empty(ws)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 
 from distributed.http.utils import RequestHandler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dask_regions.names import POOLS_ROUTE
 from dask_regions.placement.pools.demand import measure
 from dask_regions.placement.pools.retire import retire
+from dask_regions.settings import Settings
 
 __all__ = ["routes"]
 
@@ -31,7 +31,7 @@ class _Guarded(RequestHandler):
     """Answers in JSON, and only to who knows the token."""
 
     def prepare(self) -> None:
-        token = os.environ.get("SCHEDULER_TOKEN", "").strip()
+        token = Settings.from_environment().scheduler_token
         given = self.request.headers.get("Authorization", "")
         if not token:
             self._refuse(503, "the scheduler has no token: set SCHEDULER_TOKEN and restart it")
@@ -64,7 +64,7 @@ class _Retire(_Guarded):
         self.finish(json.dumps({"tasks": sorted(retired), "workers": sorted(workers)}))
 
 
-#: What Dask looks for in a module of ``distributed.scheduler.http.routes``.
+#: Dask looks for this name in the modules of ``distributed.scheduler.http.routes``.
 routes: list[tuple[str, type[RequestHandler], dict[str, object]]] = [
     (POOLS_ROUTE, _Pools, {}),
     (rf"{POOLS_ROUTE}/([a-z0-9-]+)/retire", _Retire, {}),

@@ -8,10 +8,11 @@ signals reach Dask's own handlers. Environment: ``SCHEDULER_PORT`` (8786), ``DAS
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import dask.config
+
+from dask_regions.settings import Settings, process_environment
 
 __all__ = ["add_routes", "arguments", "main"]
 
@@ -28,12 +29,12 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
     >>> arguments({"HOST": "127.0.0.1", "SCHEDULER_PORT": "9000"})[:6]
     ['--port', '9000', '--dashboard-address', '127.0.0.1:8787', '--host', '127.0.0.1']
     """
-    host = environ.get("HOST", "")
-    found = ["--port", environ.get("SCHEDULER_PORT", "8786")]
-    found += ["--dashboard-address", f"{host}:{environ.get('DASHBOARD_PORT', '8787')}"]
-    if host:
-        found += ["--host", host]
-    return [*found, "--preload", _PRELOAD_MODULE]
+    settings = Settings.from_environment(environ)
+    options = ["--port", str(settings.scheduler_port)]
+    options += ["--dashboard-address", f"{settings.host}:{settings.dashboard_port}"]
+    if settings.host:
+        options += ["--host", settings.host]
+    return [*options, "--preload", _PRELOAD_MODULE]
 
 
 def add_routes() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     from distributed.cli.dask_scheduler import main as dask_scheduler
 
     add_routes()
-    dask_scheduler(args=arguments(os.environ), prog_name="dask scheduler")
+    dask_scheduler(args=arguments(process_environment()), prog_name="dask scheduler")
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ It is ``dask worker`` in the same process, so that signals reach Dask's own hand
 from __future__ import annotations
 
 import json
-import os
 import socket
 import urllib.request
 from collections.abc import Mapping
 
 from dask_regions.errors import ConfigurationError, UnavailableError
 from dask_regions.names import region_resource
+from dask_regions.settings import Settings, process_environment
 
 __all__ = ["arguments", "main", "task_id"]
 
@@ -34,7 +34,7 @@ def task_id(environ: Mapping[str, str]) -> str:
     -----
     Source: "Amazon ECS task metadata endpoint version 4", path ``${ECS_CONTAINER_METADATA_URI_V4}/task``.
     """
-    endpoint = environ.get("ECS_CONTAINER_METADATA_URI_V4")
+    endpoint = Settings.from_environment(environ).ecs_metadata_url
     if not endpoint:
         return socket.gethostname()
     try:
@@ -60,25 +60,25 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
     missing = [name for name in ("AWS_REGION", "DASK_SCHEDULER_ADDRESS") if not environ.get(name)]
     if missing:
         raise ConfigurationError(*(f"{name} is not set; set it for this worker" for name in missing))
-    region, workers = environ["AWS_REGION"], environ.get("WORKERS_PER_TASK", "1")
+    settings = Settings.from_environment(environ)
+    region, workers = settings.require("aws_region"), settings.workers_per_task
     # Dask numbers the workers of a process only if there are several. We always do, because the
     # ECS task is the name without its last number, and an id may itself end in one.
     name = f"{region}.{task_id(environ)}"
-    alone = workers == "1"
-    found = [environ["DASK_SCHEDULER_ADDRESS"], "--nworkers", workers]
-    found += ["--nthreads", environ.get("THREADS_PER_WORKER", "1")]
-    found += ["--name", f"{name}-0" if alone else name]
-    found += ["--resources", f"{region_resource(region)}=1"]
+    alone = workers == 1
+    options = ["--nworkers", str(workers), "--nthreads", str(settings.threads_per_worker)]
+    options += ["--name", f"{name}-0" if alone else name]
+    options += ["--resources", f"{region_resource(region)}=1"]
     # Dask's own limit is by threads per core of the host, of which a container may have a part.
-    found += ["--no-nanny"] if alone else ["--memory-limit", f"{1 / int(workers):.4f}"]
-    return [*found, "--preload", _PRELOAD_MODULE]
+    options += ["--no-nanny"] if alone else ["--memory-limit", f"{1 / workers:.4f}"]
+    return [settings.require("scheduler_address"), *options, "--preload", _PRELOAD_MODULE]
 
 
 def main() -> None:
     """Run the workers until SIGINT or SIGTERM."""
     from distributed.cli.dask_worker import main as dask_worker
 
-    dask_worker(args=arguments(os.environ), prog_name="dask worker")
+    dask_worker(args=arguments(process_environment()), prog_name="dask worker")
 
 
 if __name__ == "__main__":

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import dask.config
 
 from dask_regions.data.guard import enter_region
 from dask_regions.placement import TASK_BASED
-from dask_regions.placement.failures import links
-from dask_regions.placement.hooks import timeouts, wire
-from dask_regions.placement.hooks.worker import meter
+from dask_regions.placement.hooks import timeouts
+from dask_regions.placement.hooks.replacing import overrides_of
+from dask_regions.placement.hooks.wire import deflate_between_regions
+from dask_regions.placement.hooks.worker.fetching import report_failed_fetches
+from dask_regions.placement.hooks.worker.meter import log_all_transfers
 from dask_regions.settings import Settings
 
 if TYPE_CHECKING:
     from distributed.worker import Worker
 
-__all__ = ["dask_setup", "dask_teardown"]
-
-#: Transfers that a worker remembers; Dask's 1000 are one computation's. About 50 MB when full.
-_TRANSFERS = 100_000
+__all__ = ["attach", "dask_setup", "dask_teardown", "detach"]
 
 
 def dask_setup(worker: Worker) -> None:
     """Declare the Region of this worker's process, from ``AWS_REGION``."""
-    region = Settings.from_environment().require("aws_region")
+    attach(worker, Settings.from_environment().require("aws_region"))
+
+
+def dask_teardown(worker: Worker) -> None:
+    """Take the declaration back."""
+    detach(worker)
+
+
+def attach(worker: Worker, region: str) -> None:
+    """Declare the Region of a worker's process, and let it log and report what the scheduler needs."""
+    overrides = overrides_of(worker)
+    overrides.on_take_back(enter_region, None)
     enter_region(region)
-    wire.install(region)
+    deflate_between_regions(overrides, region)
     dask.config.set(TASK_BASED)
     timeouts.set_defaults()
-    worker.transfer_outgoing_log = deque(worker.transfer_outgoing_log, maxlen=_TRANSFERS)
-    worker.transfer_incoming_log = deque(worker.transfer_incoming_log, maxlen=_TRANSFERS)
-    meter.install(worker)
-    links.report_failures(worker)
+    log_all_transfers(worker)
+    report_failed_fetches(worker)
 
 
-def dask_teardown(worker: Worker) -> None:  # noqa: ARG001  Dask calls it so
-    """Take the declaration back."""
-    enter_region(None)
-    wire.install(None)
+def detach(worker: Worker) -> None:
+    """Give a worker every attribute back that was replaced. Its process's configuration of Dask stays."""
+    overrides_of(worker).take_back()

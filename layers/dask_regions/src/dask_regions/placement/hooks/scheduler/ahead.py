@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed.scheduler import WorkerState
 
-__all__ = ["NEAR", "RoundTrips", "tasks_ahead"]
+__all__ = ["NEAR_SECONDS", "RoundTrips", "tasks_ahead"]
 
-#: Seconds. Below it a worker is as near as Dask assumes; a busy loopback takes some milliseconds.
-NEAR = 0.01
-#: Round trips to have seen before one is believed: the first includes the worker's registration.
-_SAMPLES = 3
-#: Round trips to remember; the least of them counts, because all others were waiting for something.
-_REMEMBERED = 20
-#: Tasks ahead per thread at most: what a worker may have to give back when it dies.
-_MOST_AHEAD = 32
+#: A worker with a shorter round trip is as near as Dask assumes; a busy loopback takes some milliseconds.
+NEAR_SECONDS = 0.01
+#: Number of round trips before one is believed: the first includes the worker's registration.
+_MIN_SAMPLES = 3
+#: Number of round trips to remember; the least of them counts, because all others waited for something.
+_MAX_SAMPLES = 20
+#: Largest number of tasks ahead per thread: so many a worker may have to give back when it dies.
+_MAX_AHEAD_PER_THREAD = 32
 #: Fraction of a worker's memory above which it gets no more ahead than Dask would send.
-_CROWDED = 0.5
-#: Seconds. Shorter durations than this are noise of the clock.
-_SHORTEST = 1e-4
+_CROWDED_FRACTION = 0.5
+#: Shorter durations are noise of the clock.
+_MIN_DURATION_SECONDS = 1e-4
 
 
 def tasks_ahead(
@@ -55,9 +55,10 @@ def tasks_ahead(
     0
     """
     used, limit = memory
-    if round_trip < NEAR or (limit and used > _CROWDED * limit):
+    if round_trip < NEAR_SECONDS or (limit and used > _CROWDED_FRACTION * limit):
         return 0
-    ahead = min(math.ceil(threads * round_trip / max(duration, _SHORTEST)), _MOST_AHEAD * threads)
+    needed = math.ceil(threads * round_trip / max(duration, _MIN_DURATION_SECONDS))
+    ahead = min(needed, _MAX_AHEAD_PER_THREAD * threads)
     if limit and nbytes:
         ahead = min(ahead, int((limit - used) / 2 / nbytes))
     return ahead
@@ -67,7 +68,7 @@ class RoundTrips:
     """Seconds from the scheduler to each worker and back, as the workers' heartbeats measure it.
 
     A worker reports the latency of its last heartbeat with the next one
-    (``Worker._update_latency``, distributed/worker.py:1157).
+    (``Worker._update_latency``, distributed 2026.8.0).
     """
 
     def __init__(self) -> None:
@@ -75,14 +76,14 @@ class RoundTrips:
 
     def of(self, ws: WorkerState) -> float:
         """Return the shortest of the last round trips; 0 until there are three."""
-        last, samples = self._seen.get(ws.address) or (0, deque(maxlen=_REMEMBERED))
+        last, samples = self._seen.get(ws.address) or (0, deque(maxlen=_MAX_SAMPLES))
         # Every heartbeat brings a new dict, and the worker state holds it until the next.
         if id(ws.metrics) != last:
             latency = ws.metrics.get("digests_total_since_heartbeat", {}).get("latency")
             if latency is not None:
                 samples.append(latency)
             self._seen[ws.address] = (id(ws.metrics), samples)
-        return min(samples) if len(samples) >= _SAMPLES else 0.0
+        return min(samples) if len(samples) >= _MIN_SAMPLES else 0.0
 
     def forget(self, address: str) -> None:
         """Forget a worker that left."""

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Crossing", "Forecast", "forecast", "forecast_of"]
 
-#: What crosses, by operation, up to so many.
-_LARGEST = 10
+#: Number of operations to name, of those whose results cross.
+_MAX_OPERATIONS = 10
 #: Bytes that Dask sends with each result, besides its values: 331 to 346 were metered for arrays.
-_HEADER = 340
+_HEADER_BYTES = 340
 _Packed = tuple[dict[str, Any], list[bytes]]
 
 
@@ -99,8 +99,8 @@ async def forecast(packed: _Packed, dask_scheduler: Scheduler) -> Forecast:
         Where the scheduler was started without placement.
     """
     now = cluster_state(dask_scheduler, plugin_of(dask_scheduler).client_region)
-    found: Forecast = await offload(_forecast, packed, now)
-    return found
+    expected: Forecast = await offload(_forecast, packed, now)
+    return expected
 
 
 def _forecast(packed: _Packed, now: ClusterState) -> Forecast:
@@ -122,7 +122,7 @@ def forecast_of(plan: Plan, now: ClusterState) -> Forecast:
     between: Counter[tuple[str, str]] = Counter()
     for (source, target, _), size in nbytes.items():
         between[source, target] += round(size)
-    largest = sorted(nbytes, key=lambda group: -nbytes[group])[:_LARGEST]
+    largest = sorted(nbytes, key=lambda group: -nbytes[group])[:_MAX_OPERATIONS]
     return Forecast(
         client_region=now.client_region,
         tasks=dict(tasks),
@@ -137,11 +137,11 @@ def forecast_of(plan: Plan, now: ClusterState) -> Forecast:
 
 def _crossings(plan: Plan, client_region: str) -> Iterator[tuple[str, str, Key, float]]:
     for (key, source, target), nbytes in plan.crossings().items():
-        yield source, target, key, nbytes + _HEADER
+        yield source, target, key, nbytes + _HEADER_BYTES
     for key in plan.requested:
         region = plan.regions.get(key)
         if region is not None and region != client_region:
-            yield region, client_region, key, plan.sizes.of(key, plan.graph) + _HEADER
+            yield region, client_region, key, plan.sizes.of(key, plan.graph) + _HEADER_BYTES
 
 
 def _operation(key: Key) -> str:

@@ -1,8 +1,7 @@
 """Keep Dask's own traffic inside a Region: work stealing, replicas, and what a transfer costs.
 
 Dask knows one bandwidth and no Regions. A task that is bound to a Region cannot be stolen across
-(``Scheduler.valid_workers``); what is left are tasks that no Region binds, and copies. What is replaced on
-the scheduler's instance is listed in :func:`install` and tested in ``tests/contract/test_locality_hooks.py``.
+(``Scheduler.valid_workers``); what is left are tasks that no Region binds, and copies.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from dask_regions.placement.hooks.replacing import overrides_of
 from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distributed.scheduler import Scheduler, TaskState, WorkerState
     from distributed.stealing import WorkStealing
 
-__all__ = ["Locality", "install", "nearby"]
+__all__ = ["Locality", "keep_traffic_in_regions", "nearby"]
 
 #: Bytes per second between two Regions, 200 Mbit/s, until Dask has measured the two workers.
 WAN_BANDWIDTH = 25e6
@@ -27,9 +27,9 @@ WAN_BANDWIDTH = 25e6
 WAN_LATENCY = 0.08
 #: Seconds of silence after which a holder is not preferred any more, whatever the scheduler still believes:
 #: several heartbeats, of which a large cluster's workers send one every few seconds.
-_SILENT = 10.0
-#: Questions of workers for sources to remember.
-_ASKED = 10_000
+_SILENCE_SECONDS = 10.0
+#: Number of questions of workers for sources to remember.
+_MAX_QUESTIONS = 10_000
 
 
 def nearby(holders: Iterable[WorkerState], region: str | None, now: float) -> list[str]:
@@ -45,12 +45,15 @@ def nearby(holders: Iterable[WorkerState], region: str | None, now: float) -> li
         Seconds since the epoch, as ``WorkerState.last_seen``.
     """
     holders = list(holders)
-    near = [ws for ws in holders if region_of_worker(ws) == region and now - ws.last_seen < _SILENT]
+    near = [ws for ws in holders if region_of_worker(ws) == region and now - ws.last_seen < _SILENCE_SECONDS]
     return [ws.address for ws in near or holders]
 
 
 class Locality:
-    """The scheduler's methods that :func:`install` replaces."""
+    """What takes the place of the scheduler's methods that know no Regions.
+
+    It holds the stock methods and asks them wherever Regions do not matter.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -65,15 +68,16 @@ class Locality:
         if self._memory is not None:
             self._stock_dropper = self._memory._find_dropper
 
-    def install(self) -> None:
+    def take_place(self) -> None:
         """Take the place of the scheduler's own methods."""
-        scheduler = self._scheduler
-        vars(scheduler).update(_task_to_msg=self.task_to_msg, get_comm_cost=self.get_comm_cost)
-        scheduler.stream_handlers["request-refresh-who-has"] = self.refresh_who_has
+        scheduler, overrides = self._scheduler, overrides_of(self._scheduler)
+        overrides.replace(scheduler, "_task_to_msg", self.task_to_msg)
+        overrides.replace(scheduler, "get_comm_cost", self.get_comm_cost)
+        overrides.replace(scheduler, "stream_handlers", self.refresh_who_has, key="request-refresh-who-has")
         if self._stealing is not None:
-            vars(self._stealing).update(_get_thief=self.get_thief)
+            overrides.replace(self._stealing, "_get_thief", self.get_thief)
         if self._memory is not None:
-            vars(self._memory).update(_find_dropper=self.find_dropper)
+            overrides.replace(self._memory, "_find_dropper", self.find_dropper)
 
     def task_to_msg(self, ts: TaskState) -> dict[str, Any]:
         """Tell a worker of the replicas in its own Region only, where there are any.
@@ -111,7 +115,7 @@ class Locality:
                 else nearby(holders, region, now)
                 for key, holders in replicated.items()
             }
-            if len(self._asked) > _ASKED:
+            if len(self._asked) > _MAX_QUESTIONS:
                 self._asked.clear()
             self._asked.update((worker, key) for key in replicated)
             message = {"op": "refresh-who-has", "who_has": who_has, "stimulus_id": stimulus_id}
@@ -212,13 +216,6 @@ def _crosses(ts: TaskState, ws: WorkerState) -> bool:
     )
 
 
-def install(scheduler: Scheduler) -> None:
-    """Keep stealing and replicas inside Regions on a scheduler.
-
-    Notes
-    -----
-    Replaced on the instances: ``Scheduler._task_to_msg`` and ``get_comm_cost``, the stream handler
-    ``request-refresh-who-has``, ``WorkStealing._get_thief``, and
-    ``ActiveMemoryManagerExtension._find_dropper``.
-    """
-    Locality(scheduler).install()
+def keep_traffic_in_regions(scheduler: Scheduler) -> None:
+    """Keep stealing, replicas and their transfers inside Regions where they can be."""
+    Locality(scheduler).take_place()

@@ -1,9 +1,9 @@
 """Plan a graph where Dask materialises it: on the scheduler, in a thread beside its event loop.
 
 ``Scheduler.update_graph`` calls ``distributed.scheduler._materialize_graph`` in Dask's offload thread
-(distributed/scheduler.py:5034, 9390) and creates the tasks afterwards, on the event loop. There is no
-public hook between the two, so the function is wrapped. A context variable, which the thread inherits,
-says for which scheduler it works and takes the plan back to :class:`PlacementPlugin`.
+(distributed 2026.8.0) and creates the tasks afterwards, on the event loop. There is no public hook between
+the two, so the function is replaced. A context variable, which the thread inherits, says for which
+scheduler it works and takes the plan back to :class:`PlacementPlugin`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import distributed.scheduler
 from dask.typing import Key
 
 from dask_regions.names import region_of_resource
+from dask_regions.placement.hooks.replacing import overrides_of
 from dask_regions.placement.planning.cluster import ClusterState, region_of_task, region_of_worker
 from dask_regions.placement.planning.fused import unwrap
 from dask_regions.placement.planning.layers import annotate_layers, graphs_of, pins
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from distributed.scheduler import Scheduler, TaskState
 
-__all__ = ["cluster_state", "current_plan", "install", "plan_expression"]
+__all__ = ["cluster_state", "current_plan", "plan_arriving_graphs", "plan_expression"]
 
 _Annotations = dict[str, dict[Key, Any]]
 
@@ -48,9 +49,8 @@ class _Handover:
 _handover: ContextVar[_Handover | None] = ContextVar("dask_regions_handover", default=None)
 
 
-def install(scheduler: Scheduler, client_region: str) -> None:
+def plan_arriving_graphs(scheduler: Scheduler, client_region: str) -> None:
     """Plan every graph that clients send to this scheduler."""
-    _wrap_materialize()
     update_graph = scheduler.stream_handlers["update-graph"]
 
     @functools.wraps(update_graph)
@@ -61,7 +61,9 @@ def install(scheduler: Scheduler, client_region: str) -> None:
         finally:
             _handover.reset(token)
 
-    scheduler.stream_handlers["update-graph"] = with_plan
+    overrides = overrides_of(scheduler)
+    overrides.replace(distributed.scheduler, "_materialize_graph", _materialize)
+    overrides.replace(scheduler, "stream_handlers", with_plan, key="update-graph")
 
 
 def current_plan() -> Plan | None:
@@ -122,11 +124,6 @@ def plan_expression(
 
 
 _stock: Callable[..., Any] = distributed.scheduler._materialize_graph
-
-
-def _wrap_materialize() -> None:
-    if distributed.scheduler._materialize_graph is _stock:
-        distributed.scheduler._materialize_graph = _materialize
 
 
 def _materialize(expr: Any, validate: bool) -> tuple[dict[Key, Any], _Annotations]:

@@ -2,7 +2,7 @@
 
 P2P hands its output to every worker, or to those that the *barrier* is restricted to by address
 (``ShuffleSchedulerPlugin._calculate_worker_for``), and looks at no resources: a rechunk inside one Region
-would wait for ever for output tasks that may not run where their data are. :func:`install` makes it choose
+would wait for ever for output tasks that may not run where their data are. Here it is made to choose
 among the workers of the barrier's Region, each time that a run starts, so that later joiners count and a
 worker that died does not. Rechunks of several Regions are replaced before:
 :mod:`dask_regions.placement.planning.rechunk`.
@@ -17,22 +17,18 @@ from distributed.shuffle._core import barrier_key
 from distributed.shuffle._exceptions import P2PConsistencyError
 
 from dask_regions.names import region_resource
+from dask_regions.placement.hooks.replacing import overrides_of
 from dask_regions.placement.planning.cluster import region_of_task
 
 if TYPE_CHECKING:
     from distributed.scheduler import Scheduler
     from distributed.shuffle._core import ShuffleSpec
 
-__all__ = ["install"]
+__all__ = ["keep_p2p_in_regions"]
 
 
-def install(scheduler: Scheduler) -> None:
-    """Let P2P choose among the workers of the barrier's Region.
-
-    Notes
-    -----
-    Replaced on the instance of the scheduler's extension ``shuffle``: ``_calculate_worker_for``.
-    """
+def keep_p2p_in_regions(scheduler: Scheduler) -> None:
+    """Let P2P choose among the workers of the barrier's Region."""
     plugin = scheduler.extensions.get("shuffle")
     if plugin is None:
         return
@@ -49,7 +45,7 @@ def install(scheduler: Scheduler) -> None:
         finally:
             barrier.worker_restrictions = None
 
-    vars(plugin).update(_calculate_worker_for=calculate_worker_for)
+    overrides_of(scheduler).replace(plugin, "_calculate_worker_for", calculate_worker_for)
 
 
 def _workers(scheduler: Scheduler, region: str) -> set[str]:

@@ -1,7 +1,7 @@
 """The scheduler's side of placement: restrict tasks to Regions, and count.
 
-The plan comes from :mod:`.materialize`. ``update_graph`` runs after annotations and
-before transitions (distributed/scheduler.py:4976), on the event loop, so it only writes the plan down.
+The plan comes from :mod:`.materialize`. Dask calls ``SchedulerPlugin.update_graph`` after annotations and
+before transitions, on the event loop, so it only writes the plan down.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["PlacementPlugin", "Records", "plugin_of", "records"]
 
 logger = logging.getLogger(__name__)
 
-#: Workers to remember: those that left are needed to name the Region of their transfers.
-_REMEMBERED = 10_000
+#: Number of workers to remember: those that left are needed to name the Region of their transfers.
+_MAX_WORKERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ class PlacementPlugin(SchedulerPlugin):
         for key, region in annotations.get(REGION_ANNOTATION, {}).items():
             if isinstance(region, str):
                 self._restrict_all(scheduler.tasks, [key], region, reads=False)
-        multi_region = plan.reads.multi_region
-        if multi_region:
+        unplaceable = plan.reads.multi_region
+        if unplaceable:
             logger.warning(
                 "%d tasks read data of several Regions at once and will fail, e.g. %s; please report it",
-                len(multi_region),
-                multi_region[0],
+                len(unplaceable),
+                unplaceable[0],
             )
 
     def _restrict_all(
@@ -167,7 +167,7 @@ class PlacementPlugin(SchedulerPlugin):
         """Remember the Region of a worker."""
         self._workers.pop(worker, None)  # the newest are last
         self._workers[worker] = region_of_worker(scheduler.workers[worker]) or self.client_region
-        if len(self._workers) > _REMEMBERED:
+        if len(self._workers) > _MAX_WORKERS:
             gone = (address for address in self._workers if address not in scheduler.workers)
             self._workers.pop(next(gone, ""), None)
 

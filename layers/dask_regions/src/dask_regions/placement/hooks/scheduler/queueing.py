@@ -1,12 +1,11 @@
-"""Root-task queueing for tasks that a Region binds, as Dask has it for tasks that nothing binds.
+"""Root-task queueing for tasks that are restricted to a Region, as Dask has it for those that are not.
 
 Dask sends every restricted task to a worker at once (``Scheduler.is_rootish``, distributed/scheduler.py),
 so that a pool reads far ahead of what it can reduce. Here each Region has a queue of its own. Two things
 differ from Dask's queue: "many tasks" is measured against the Region's threads, and a worker that is a
 round trip away gets enough tasks ahead to stay busy until the next one can arrive.
 
-The scheduler has no hook for this. What is replaced on its instance is listed in :func:`install` and
-tested in ``tests/contract/test_queueing_hooks.py``.
+The scheduler has no hook for this, so methods of it are replaced.
 """
 
 from __future__ import annotations
@@ -14,124 +13,28 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import chain
+from time import time
 from typing import TYPE_CHECKING, Any
 
-from distributed.collections import HeapSet
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from dask_regions.names import region_of_resource, region_resource
-from dask_regions.placement.hooks.scheduler.ahead import NEAR, RoundTrips, tasks_ahead
+from dask_regions.names import region_resource
+from dask_regions.placement.hooks.replacing import overrides_of
+from dask_regions.placement.hooks.scheduler.ahead import NEAR_SECONDS, RoundTrips, tasks_ahead
+from dask_regions.placement.hooks.scheduler.callbacks import add_plugin
+from dask_regions.placement.hooks.scheduler.region_queue import RegionQueue, RunningWorkers, only_region
 from dask_regions.placement.planning.cluster import region_of_worker
 
 if TYPE_CHECKING:
     from dask.typing import Key
+    from distributed.collections import HeapSet
     from distributed.scheduler import Recs, Scheduler, TaskGroup, TaskState, WorkerState
 
-__all__ = ["RegionQueue", "RegionQueueing", "bound_to", "install"]
+__all__ = ["RegionQueueing", "queue_by_region"]
 
 #: Recommendations, messages to clients, messages to workers: what a transition answers.
-_Outcome = tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]
-
-
-def bound_to(ts: TaskState) -> str | None:
-    """Return the Region of a task that is bound to a Region and to nothing else, or None."""
-    restrictions = ts.resource_restrictions
-    if not restrictions or len(restrictions) > 1 or ts.worker_restrictions or ts.host_restrictions:
-        return None
-    [(resource, units)] = restrictions.items()
-    # Units ask the worker to limit how many run at once: a user's own restriction, which Dask serves.
-    return None if units else region_of_resource(resource)
-
-
-class RegionQueue(HeapSet):  # type: ignore[type-arg, unused-ignore]
-    """``Scheduler.queued``: one set to all who look at it, with a heap per Region inside.
-
-    Tasks that no Region binds have a heap too, under None.
-    """
-
-    __slots__ = ("heaps",)
-
-    def __init__(self, *, key: Any) -> None:
-        super().__init__(key=key)
-        self.heaps: dict[str | None, HeapSet[TaskState]] = {}
-
-    def __contains__(self, value: object) -> bool:
-        return any(value in heap for heap in self.heaps.values())
-
-    def __len__(self) -> int:
-        return sum(map(len, self.heaps.values()))
-
-    def __iter__(self) -> Iterator[TaskState]:
-        return chain.from_iterable(self.heaps.values())
-
-    def add(self, value: TaskState) -> None:
-        """Add a task to the heap of its Region."""
-        if value in self:
-            return
-        region = bound_to(value)
-        heap = self.heaps.get(region)
-        if heap is None:
-            heap = self.heaps[region] = HeapSet(key=self.key)
-        heap.add(value)
-
-    def discard(self, value: TaskState) -> None:
-        """Remove a task, whichever Region it is in: it may have been bound to another since."""
-        for region, heap in self.heaps.items():
-            if value in heap:
-                heap.discard(value)
-                if not heap:
-                    del self.heaps[region]
-                return
-
-    def peek(self) -> TaskState:
-        """Return the first task of all."""
-        if not self.heaps:
-            raise KeyError("peek into empty set")
-        first: TaskState = min((heap.peek() for heap in self.heaps.values()), key=self.key)
-        return first
-
-    def pop(self) -> TaskState:
-        """Remove and return the first task of all."""
-        first = self.peek()
-        self.discard(first)
-        return first
-
-    def peekright(self) -> TaskState:
-        """Return a task that is not before the first."""
-        if not self.heaps:
-            raise KeyError("peek into empty set")
-        last: TaskState = max((heap.peekright() for heap in self.heaps.values()), key=self.key)
-        return last
-
-    def popright(self) -> TaskState:
-        """Remove and return a task that is not before the first."""
-        last = self.peekright()
-        self.discard(last)
-        return last
-
-    def sorted(self) -> Iterator[TaskState]:
-        """Iterate in order."""
-        return iter(sorted(self, key=self.key))
-
-    def clear(self) -> None:
-        """Remove all tasks."""
-        self.heaps.clear()
-
-
-class _Running(set):  # type: ignore[type-arg]
-    """``Scheduler.running``, which tells when it has changed."""
-
-    version = 0
-
-    def add(self, value: Any) -> None:
-        self.version += 1
-        super().add(value)
-
-    def discard(self, value: Any) -> None:
-        self.version += 1
-        super().discard(value)
+_Answer = tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]
 
 
 class RegionQueueing(SchedulerPlugin):
@@ -140,7 +43,7 @@ class RegionQueueing(SchedulerPlugin):
     Parameters
     ----------
     scheduler
-        The scheduler whose methods it takes the place of; see :func:`install`.
+        The scheduler whose methods it takes the place of.
     """
 
     name = "dask-regions-queueing"
@@ -154,7 +57,7 @@ class RegionQueueing(SchedulerPlugin):
         self._asked: dict[str, TaskGroup] = {}
         self._threads: dict[str, tuple[tuple[int, ...], int]] = {}
         self._valid: dict[str, tuple[tuple[int, ...], set[WorkerState]]] = {}
-        self._running = _Running(scheduler.running)
+        self._running = RunningWorkers(scheduler.running)
         self._queue = RegionQueue(key=scheduler.queued.key)
         for ts in scheduler.queued.sorted():
             self._queue.add(ts)
@@ -163,9 +66,9 @@ class RegionQueueing(SchedulerPlugin):
         self._stock_validate_queued = scheduler.validate_queued
         self._stock = dict(scheduler._TRANSITIONS_TABLE)
 
-    def install(self) -> None:
+    def take_place(self) -> None:
         """Take the place of the scheduler's own methods."""
-        scheduler = self._scheduler
+        scheduler, overrides = self._scheduler, overrides_of(self._scheduler)
         transitions = {
             **self._stock,
             ("waiting", "processing"): self._waiting_processing,
@@ -173,19 +76,33 @@ class RegionQueueing(SchedulerPlugin):
             ("queued", "processing"): self._queued_processing,
             ("no-worker", "processing"): self._no_worker_processing,
         }
-        scheduler.queued = self._queue
-        scheduler.running = self._running
-        # Attributes of the instance, which hide the methods of its class.
-        vars(scheduler).update(
-            valid_workers=self.valid_workers,
-            check_idle_saturated=self.check_idle_saturated,
-            validate_queued=self._validate_queued,
-            stimulus_queue_slots_maybe_opened=self.stimulus_queue_slots_maybe_opened,
-            _TRANSITIONS_TABLE=transitions,
+        # Taken back last, when the scheduler's own methods and sets are in their places.
+        overrides.on_take_back(self._hand_over, scheduler.queued, scheduler.running)
+        overrides.replace(scheduler, "queued", self._queue)
+        overrides.replace(scheduler, "running", self._running)
+        overrides.replace(scheduler, "valid_workers", self.valid_workers)
+        overrides.replace(scheduler, "check_idle_saturated", self.check_idle_saturated)
+        overrides.replace(scheduler, "validate_queued", self._validate_queued)
+        overrides.replace(
+            scheduler, "stimulus_queue_slots_maybe_opened", self.stimulus_queue_slots_maybe_opened
         )
-        scheduler.add_plugin(self)
+        overrides.replace(scheduler, "_TRANSITIONS_TABLE", transitions)
+        add_plugin(scheduler, self, self.name)
         for ws in scheduler.workers.values():
             self.check_idle_saturated(ws)
+
+    def _hand_over(self, queued: HeapSet[TaskState], running: set[WorkerState]) -> None:
+        """Give Dask's own sets what ours hold; restricted tasks go to workers at once, as Dask sends them."""
+        running.clear()
+        running.update(self._running)
+        queued.clear()
+        waiting: Recs = {}
+        for ts in self._queue.sorted():
+            queued.add(ts)
+            if only_region(ts) is not None:
+                waiting[ts.key] = "waiting"
+        self._queue.clear()
+        self._scheduler.transitions(waiting, f"dask-regions-detach-{time()}")
 
     def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:
         """Let the queue of a Region without workers wait where the user is told, and in time an error is."""
@@ -194,7 +111,7 @@ class RegionQueueing(SchedulerPlugin):
             if region is None or self.threads(region):
                 continue
             self._free.pop(region, None)
-            # By way of "waiting" they end up in "no-worker".
+            # They come to "no-worker" by way of "waiting".
             waiting: Recs = {ts.key: "waiting" for ts in self._queue.heaps[region].sorted()}
             scheduler.transitions(waiting, stimulus_id)
 
@@ -210,7 +127,7 @@ class RegionQueueing(SchedulerPlugin):
 
     def valid_workers(self, ts: TaskState) -> set[WorkerState] | None:
         """Return what the scheduler's own method does; for a Region without collecting it for every task."""
-        region = bound_to(ts)
+        region = only_region(ts)
         if region is None or (members := self._scheduler.resources.get(region_resource(region))) is None:
             valid: set[WorkerState] | None = self._stock_valid_workers(ts)
             return valid
@@ -271,7 +188,7 @@ class RegionQueueing(SchedulerPlugin):
             return 1
         slots = max(math.ceil(saturation * ws.nthreads), 1)
         round_trip = self._round_trips.of(ws)
-        if group is not None and round_trip >= NEAR:
+        if group is not None and round_trip >= NEAR_SECONDS:
             duration = self._scheduler._get_prefix_duration(group.prefix)
             done = group.states["memory"] + group.states["released"] + group.states["forgotten"]
             used = max(ws.nbytes, ws.metrics.get("memory", 0))
@@ -290,9 +207,9 @@ class RegionQueueing(SchedulerPlugin):
             free.discard(ws)
         return None
 
-    def _waiting_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Outcome:
+    def _waiting_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Answer:
         ts = scheduler.tasks[key]
-        region = bound_to(ts)
+        region = only_region(ts)
         if region is None or not self._is_root(ts, region):
             return self._as_stock("waiting", "processing", key, stimulus_id)
         ws = self._pick(region, ts)
@@ -300,18 +217,18 @@ class RegionQueueing(SchedulerPlugin):
             return {key: "queued"}, {}, {}
         return self._send(ts, ws, stimulus_id)
 
-    def _waiting_queued(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Outcome:
+    def _waiting_queued(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Answer:
         ts = scheduler.tasks[key]
-        if bound_to(ts) is None:
+        if only_region(ts) is None:
             return self._as_stock("waiting", "queued", key, stimulus_id)
         if scheduler.validate:
             scheduler._validate_ready(ts)
         self._enqueue(ts)
         return {}, {}, {}
 
-    def _queued_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Outcome:
+    def _queued_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Answer:
         ts = scheduler.tasks[key]
-        region = bound_to(ts)
+        region = only_region(ts)
         if region is None:
             return self._as_stock("queued", "processing", key, stimulus_id)
         ws = self._pick(region, ts)
@@ -320,10 +237,10 @@ class RegionQueueing(SchedulerPlugin):
         self._queue.discard(ts)
         return self._send(ts, ws, stimulus_id)
 
-    def _no_worker_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Outcome:
+    def _no_worker_processing(self, scheduler: Scheduler, key: Key, stimulus_id: str) -> _Answer:
         """Serve what waited for a pool: the first worker to join must not get all of it at once."""
         ts = scheduler.tasks[key]
-        region = bound_to(ts)
+        region = only_region(ts)
         if region is None or not self._is_root(ts, region):
             return self._as_stock("no-worker", "processing", key, stimulus_id)
         scheduler.unrunnable.pop(ts, None)
@@ -337,18 +254,18 @@ class RegionQueueing(SchedulerPlugin):
         ts.state = "queued"
         self._queue.add(ts)
 
-    def _send(self, ts: TaskState, ws: WorkerState, stimulus_id: str) -> _Outcome:
-        outcome: _Outcome = self._scheduler._add_to_processing(ts, ws, stimulus_id=stimulus_id)
-        return outcome
+    def _send(self, ts: TaskState, ws: WorkerState, stimulus_id: str) -> _Answer:
+        answer: _Answer = self._scheduler._add_to_processing(ts, ws, stimulus_id=stimulus_id)
+        return answer
 
-    def _as_stock(self, start: str, finish: str, key: Key, stimulus_id: str) -> _Outcome:
-        outcome: _Outcome = self._stock[start, finish](self._scheduler, key, stimulus_id)
-        return outcome
+    def _as_stock(self, start: str, finish: str, key: Key, stimulus_id: str) -> _Answer:
+        answer: _Answer = self._stock[start, finish](self._scheduler, key, stimulus_id)
+        return answer
 
     def _validate_queued(self, key: Key) -> None:
         """Check what the scheduler's own method checks, but that the task is restricted."""
         ts = self._scheduler.tasks[key]
-        if bound_to(ts) is None:
+        if only_region(ts) is None:
             self._stock_validate_queued(key)
             return
         restrictions, ts.resource_restrictions = ts.resource_restrictions, None
@@ -362,15 +279,11 @@ def _load(ws: WorkerState) -> float:
     return len(ws.processing) / float(ws.nthreads)
 
 
-def install(scheduler: Scheduler) -> RegionQueueing:
+def queue_by_region(scheduler: Scheduler) -> RegionQueueing:
     """Queue the root tasks of each Region on a scheduler that has not started to work.
 
-    Notes
-    -----
-    Replaced on the instance: ``queued``, ``running``, ``valid_workers``, ``check_idle_saturated``,
-    ``validate_queued``, ``stimulus_queue_slots_maybe_opened``, and four entries of
-    ``_TRANSITIONS_TABLE``. Tasks that no Region binds take Dask's own way.
+    Tasks that are restricted to no Region take Dask's own way.
     """
     queueing = RegionQueueing(scheduler)
-    queueing.install()
+    queueing.take_place()
     return queueing
