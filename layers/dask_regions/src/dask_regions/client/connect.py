@@ -49,9 +49,11 @@ def connect(
 
     Notes
     -----
-    Sets Dask's ``array.rechunk.method`` and ``dataframe.shuffle.method`` to ``tasks`` in this process,
-    because P2P shuffles do not stay inside a Region; and makes the timeouts of
-    :mod:`dask_regions.placement.hooks.timeouts` this process's defaults.
+    Sets options of Dask in this process. Always: ``dataframe.shuffle.method``, to ``tasks``, because P2P
+    shuffles do not stay inside a Region. Where the user has not set them (the reasons are in
+    :mod:`dask_regions.placement.hooks.timeouts`): ``distributed.comm.timeouts.connect``,
+    ``distributed.comm.timeouts.tcp``, ``distributed.comm.retry.count``, and
+    ``distributed.scheduler.worker-ttl``, which only a scheduler in this process reads.
 
     Examples
     --------
