@@ -43,8 +43,8 @@ def test_the_main_job_is_right_and_leaves_nothing_behind(tmp_path: Path) -> None
         stderr=subprocess.PIPE,
         text=True,
     ) as demo:
-        told, errors = demo.communicate()
-    assert demo.returncode == 0, told + errors
+        output, errors = demo.communicate()
+    assert demo.returncode == 0, output + errors
 
     maps, series = expected()
     with xr.open_dataset(tmp_path / "demo" / "demo.nc") as got:
@@ -55,8 +55,8 @@ def test_the_main_job_is_right_and_leaves_nothing_behind(tmp_path: Path) -> None
     assert (tmp_path / "demo" / "demo.png").stat().st_size > 20_000
 
     for word in ("us-west-2", "us-east-1", "eu-west-2", "$"):
-        assert word in told
-    assert re.search(r"http://\S+", told)
+        assert word in output
+    assert re.search(r"http://\S+", output)
 
     left = [p.pid for p in psutil.process_iter() if str(tmp_path) in " ".join(_words(p))]
     assert left == []

@@ -52,8 +52,8 @@ def test_files_become_one_series_in_the_order_of_time(client: Client, data: Any)
 
 
 def test_opening_twice_gives_the_same_keys(client: Client, data: Any) -> None:
-    one, two = (dask_regions.open_dataset(data.west_item, client) for _ in range(2))
-    assert one.tas.data.name == two.tas.data.name
+    first, second = (dask_regions.open_dataset(data.west_item, client) for _ in range(2))
+    assert first.tas.data.name == second.tas.data.name
 
 
 def test_reading_in_the_notebook_is_refused(client: Client, data: Any) -> None:
@@ -85,7 +85,7 @@ def test_the_web_server_is_no_scheduler() -> None:
 
 
 def test_what_a_search_collects_opens_as_one_series(client: Client, data: Any) -> None:
-    found = [
+    items = [
         pystac.Item.from_dict(
             {
                 **item,
@@ -97,7 +97,7 @@ def test_what_a_search_collects_opens_as_one_series(client: Client, data: Any) -
         )
         for item in data.east_items
     ]
-    dataset = dask_regions.open_dataset(pystac.ItemCollection(found), client)
+    dataset = dask_regions.open_dataset(pystac.ItemCollection(items), client)
     assert dataset.sizes["time"] == 80
 
 

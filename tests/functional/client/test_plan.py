@@ -16,8 +16,8 @@ from testing.waiting import WAIT_SECONDS
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
-#: What a message adds to the bytes that it carries, at most, per message: keys, types, shapes.
-_MESSAGE = 3_000
+#: Bytes that a message adds, at most, to those that it carries: keys, types, shapes.
+_MAX_MESSAGE_BYTES = 3_000
 
 
 def test_a_plan_tells_where_it_would_read_and_run_and_runs_nothing(
@@ -46,7 +46,7 @@ def test_what_is_planned_is_within_a_factor_of_two_of_what_is_metered(
     with dask_regions.transfers(client) as moved:
         [got] = dask_regions.compute(lazy, budget=plan.crossed, client=client)
     assert isinstance(got, xr.DataArray)
-    messages = 20 * _MESSAGE
+    messages = 20 * _MAX_MESSAGE_BYTES
     assert plan.crossed / 2 <= moved.crossed <= 2 * plan.crossed + messages
 
 
@@ -70,7 +70,7 @@ def test_what_is_persisted_is_not_read_again(client: Client, data: Any, west: xr
         kept.mean("time").compute()
     assert not sum(plan.read.values())
     assert plan.crossed >= data.west[0].nbytes
-    assert plan.crossed / 2 <= moved.crossed <= 2 * plan.crossed + 20 * _MESSAGE
+    assert plan.crossed / 2 <= moved.crossed <= 2 * plan.crossed + 20 * _MAX_MESSAGE_BYTES
 
 
 def test_an_empty_pool_is_planned_and_told(client: Client, data: Any) -> None:

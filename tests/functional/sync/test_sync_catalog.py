@@ -164,8 +164,8 @@ def test_an_import_under_way_is_taken_up(system: System) -> None:
 
 def report() -> dict[str, Any]:
     body = boto3.client("s3", region_name=CLIENT).get_object(Bucket=STAGING, Key=LATEST_SYNC_REPORT)["Body"]
-    found: dict[str, Any] = json.loads(body.read())
-    return found
+    latest: dict[str, Any] = json.loads(body.read())
+    return latest
 
 
 def test_a_sync_reports_what_it_did_also_where_a_region_failed(system: System) -> None:

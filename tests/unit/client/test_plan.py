@@ -102,10 +102,10 @@ def test_what_is_not_lazy_cannot_be_planned(client: Any) -> None:
 
 
 def test_numbers_of_a_plan(client: Any, lazy: xr.DataArray) -> None:
-    found = plan(lazy, client=client, prices={(WEST, EAST): 1.0, (EAST, "*"): 2.0})
-    assert found.crossed == 61_000_000
-    assert found.dollars == pytest.approx(0.062)
-    assert (found.tasks[""], found.read[WEST], found.empty) == (3, 200_000_000, ())
+    planned = plan(lazy, client=client, prices={(WEST, EAST): 1.0, (EAST, "*"): 2.0})
+    assert planned.crossed == 61_000_000
+    assert planned.dollars == pytest.approx(0.062)
+    assert (planned.tasks[""], planned.read[WEST], planned.empty) == (3, 200_000_000, ())
 
 
 def test_a_plan_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,22 +192,22 @@ def test_a_budget_that_is_none_names_the_fix(client: Any, lazy: xr.DataArray, bu
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "described"),
     [
         ("sum-aggregate-finalize-hlgfinalizecompute-11d1fb4d12c741e7b2fd2e438a0ad09a", "sum-aggregate"),
         ("finalize-hlgfinalizecompute-11d1fb4d12c741e7b2fd2e438a0ad09a", "the result"),
         ("read-tas", "read-tas"),
     ],
 )
-def test_operations_have_readable_names(name: str, told: str) -> None:
-    found = Plan(make_forecast(largest=(Crossing(WEST, EAST, name, 1, 7),)))
-    assert found.advice()[0].startswith(f"Reduce first: {told}, 7 B ")
+def test_operations_have_readable_names(name: str, described: str) -> None:
+    planned = Plan(make_forecast(largest=(Crossing(WEST, EAST, name, 1, 7),)))
+    assert planned.advice()[0].startswith(f"Reduce first: {described}, 7 B ")
 
 
 def test_a_result_that_is_returned_is_reduced_before(client: Any) -> None:
     returned = Crossing(WEST, CLIENT, "read-tas-0123456789abcdef0123456789abcdef", 80, 200_000_000)
-    found = Plan(make_forecast(between={(WEST, CLIENT): 200_000_000}, largest=(returned,)))
-    assert found.advice() == [
+    planned = Plan(make_forecast(between={(WEST, CLIENT): 200_000_000}, largest=(returned,)))
+    assert planned.advice() == [
         "Reduce first: read-tas, 200 MB from us-west-2 to eu-west-2 (100% of what crosses). Select, average "
         "or coarsen it in us-west-2 before it is returned to you."
     ]

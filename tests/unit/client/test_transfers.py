@@ -54,12 +54,12 @@ class FakeClient:
         return function(SimpleNamespace(plugins=plugins, clients=self.clients))
 
     def run(self, function: Any, *arguments: Any, on_error: str) -> dict[str, Any]:
-        found = {
+        results = {
             address: function(*arguments, dask_worker=worker) for address, worker in self.workers.items()
         }
         return {
             address: asyncio.run(result) if asyncio.iscoroutine(result) else result
-            for address, result in found.items()
+            for address, result in results.items()
         }
 
 

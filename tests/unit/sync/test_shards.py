@@ -46,11 +46,13 @@ def stores(objects: MemoryObjects) -> list[str]:
 
 def read(objects: MemoryObjects) -> list[str]:
     """Return which stores' metadata were read since the last look."""
-    found = [one[4:].rpartition("/")[0] + "/" for one in objects.requests if one.endswith(".zmetadata")]
+    stores_read = [
+        request[4:].rpartition("/")[0] + "/" for request in objects.requests if request.endswith(".zmetadata")
+    ]
     gets = [request for request in objects.requests if request.startswith("GET")]
     objects.requests.clear()
-    assert gets or not found
-    return sorted(set(found))
+    assert gets or not stores_read
+    return sorted(set(stores_read))
 
 
 def remove(objects: MemoryObjects, store: str) -> None:
@@ -109,22 +111,22 @@ def test_only_what_is_new_or_has_changed_is_read(syncing: Syncing, objects: Memo
 def test_a_damaged_store_is_told_and_not_read_again_until_it_changes(
     syncing: Syncing, objects: MemoryObjects
 ) -> None:
-    torn = stores(objects)[7]
-    good = objects.contents[torn + ".zmetadata"]
-    objects.contents[torn + ".zmetadata"] = b'{"metadata'
+    damaged = stores(objects)[7]
+    good = objects.contents[damaged + ".zmetadata"]
+    objects.contents[damaged + ".zmetadata"] = b'{"metadata'
     report = syncing.sync(WEST)
     assert counts(report) == {"items": STORES - 1, "added": STORES - 1, "skipped": 1}
-    assert report["examples"][0].startswith(f"s3://{BUCKET}/{torn}: JSONDecodeError")
+    assert report["examples"][0].startswith(f"s3://{BUCKET}/{damaged}: JSONDecodeError")
     objects.requests.clear()
-    again = syncing.sync(WEST)
-    assert counts(again) == {"items": STORES - 1, "skipped": 1}
-    assert again["examples"] == report["examples"]
+    second = syncing.sync(WEST)
+    assert counts(second) == {"items": STORES - 1, "skipped": 1}
+    assert second["examples"] == report["examples"]
     assert read(objects) == []
     kept = json.loads(syncing.staging.contents[LATEST_SYNC_REPORT])
-    assert [one["source"] for one in kept["skipped"][WEST]] == [f"s3://{BUCKET}/{torn}"]
-    objects.contents[torn + ".zmetadata"] = good
+    assert [skipped["source"] for skipped in kept["skipped"][WEST]] == [f"s3://{BUCKET}/{damaged}"]
+    objects.contents[damaged + ".zmetadata"] = good
     assert counts(syncing.sync(WEST)) == {"items": STORES, "added": 1}
-    objects.contents[torn + ".zmetadata"] = b"[]"
+    objects.contents[damaged + ".zmetadata"] = b"[]"
     assert counts(syncing.sync(WEST)) == {"items": STORES - 1, "removed": 1, "skipped": 1}
 
 
@@ -322,8 +324,8 @@ def test_the_listing_of_many_stores_needs_few_requests() -> None:
     bucket = SyntheticBucket(5_000)
     (dataset,) = configuration().datasets
     harvester = open_harvester(dataset, bucket)
-    found = [source.key for source in harvester.sources()]
-    assert found == bucket.keys
+    keys = [source.key for source in harvester.sources()]
+    assert keys == bucket.keys
     flat = bucket.lists
     harvester.cuts()
     ours, bucket.lists = bucket.lists, 0

@@ -82,8 +82,8 @@ def plan(
         "start_time": "2026-11-21T01:02:03.456+01:00",
         "input": started_with,
     }
-    found = catalog or FakeCatalog()
-    return planning.plan(CONFIGURATION, found, running, PlanRequest.model_validate(request))
+    engine = catalog or FakeCatalog()
+    return planning.plan(CONFIGURATION, engine, running, PlanRequest.model_validate(request))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def plan(
 )
 def test_every_region_that_holds_data_is_planned(started_with: dict[str, Any]) -> None:
     planned = plan(started_with)
-    assert [one["region"] for one in planned["regions"]] == ["us-west-2", "us-east-1"]
-    assert {one["generation"] for one in planned["regions"]} == {planned["generation"]}
+    assert [step["region"] for step in planned["regions"]] == ["us-west-2", "us-east-1"]
+    assert {step["generation"] for step in planned["regions"]} == {planned["generation"]}
 
 
 def test_a_generation_is_named_by_its_start_in_utc_and_its_execution() -> None:
@@ -109,7 +109,7 @@ def test_a_generation_is_named_by_its_start_in_utc_and_its_execution() -> None:
 
 def test_regions_asked_for_twice_are_planned_once() -> None:
     planned = plan({"regions": ["us-east-1", "us-east-1"]})
-    assert [one["region"] for one in planned["regions"]] == ["us-east-1"]
+    assert [step["region"] for step in planned["regions"]] == ["us-east-1"]
 
 
 def test_a_region_without_datasets_cannot_be_asked_for() -> None:
@@ -234,7 +234,7 @@ def test_a_sync_s_metrics_are_in_the_log_by_region(capsys: pytest.CaptureFixture
         (metrics,) = line["_aws"]["CloudWatchMetrics"]
         assert metrics["Namespace"] == METRIC_NAMESPACE
         assert metrics["Dimensions"] == [["Region"]]
-        assert {one["Name"] for one in metrics["Metrics"]} == SYNC_METRICS.keys()
+        assert {metric["Name"] for metric in metrics["Metrics"]} == SYNC_METRICS.keys()
     assert (lines[0]["SyncItemsAdded"], lines[0]["SyncFailed"]) == ([1], [0])
     assert lines[1]["SyncFailed"] == [1]
 

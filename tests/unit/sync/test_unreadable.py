@@ -45,9 +45,9 @@ def counts(report: dict[str, Any]) -> dict[str, int]:
 
 def gets(objects: MemoryObjects) -> set[str]:
     """Return the keys that were read since the last look."""
-    found = {request[4:] for request in objects.requests if request.startswith("GET")}
+    keys = {request[4:] for request in objects.requests if request.startswith("GET")}
     objects.requests.clear()
-    return found
+    return keys
 
 
 def test_what_is_missing_is_asked_for_by_every_sync_until_it_is_there(
@@ -96,9 +96,11 @@ def test_a_store_that_the_manifest_names_too_early_is_found_when_it_arrives(
 def test_an_item_of_which_a_part_is_missing_is_not_written_again_and_again(
     objects: MemoryObjects, store: str
 ) -> None:
-    one = {key.removeprefix(store): body for key, body in objects.contents.items() if key.startswith(store)}
+    files = {key.removeprefix(store): body for key, body in objects.contents.items() if key.startswith(store)}
     folder = "zarr/2018/01/data/"
-    month = MemoryObjects({f"{folder}{name}.zarr/{key}": body for name in "ab" for key, body in one.items()})
+    month = MemoryObjects(
+        {f"{folder}{name}.zarr/{key}": body for name in "ab" for key, body in files.items()}
+    )
     syncing = Syncing(configuration(layout="era5", prefix=""), {BUCKET: month})
     late = month.contents.pop(f"{folder}b.zarr/time/0")
     assert counts(syncing.sync(WEST)) == {"items": 1, "added": 1, "skipped": 1}

@@ -108,7 +108,7 @@ def test_scalars_empty_variables_and_large_coordinates_open(tmp_path: Path, suff
         dataset.to_netcdf(path, engine="h5netcdf")
     else:
         dataset.to_zarr(path, zarr_format=2, consolidated=True)
-    found = opened(path)
-    assert found.large.chunks is not None
-    assert found.height.chunks is None
-    xr.testing.assert_equal(found.compute(scheduler="synchronous"), dataset)
+    lazy = opened(path)
+    assert lazy.large.chunks is not None
+    assert lazy.height.chunks is None
+    xr.testing.assert_equal(lazy.compute(scheduler="synchronous"), dataset)
