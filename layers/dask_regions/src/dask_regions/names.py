@@ -1,6 +1,6 @@
 """Identifiers that persist outside the process, each defined once.
 
-The templates repeat some of them as text; ``tests/unit/test_templates.py`` checks that they agree.
+The templates repeat some of them as text; ``tests/unit/templates/test_templates.py`` checks that they agree.
 """
 
 from __future__ import annotations
