@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dask_regions.placement.hooks.overrides import OVERRIDES
+
 pytestmark = pytest.mark.xdist_group("placement")
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream.md"
@@ -27,6 +29,14 @@ PROPOSALS = {title: shown[0] for title, text in _SECTIONS.items() if (shown := _
 def test_every_proposal_has_a_script() -> None:
     assert list(PROPOSALS) == [title for title, text in _SECTIONS.items() if "| Override |" in text]
     assert len(PROPOSALS) == 3
+
+
+@pytest.mark.parametrize("title", PROPOSALS)
+def test_a_table_lists_every_override_that_its_proposal_would_delete(title: str) -> None:
+    listed = set(re.findall(r"^\| `(\S+)` \|", _SECTIONS[title], re.MULTILINE))
+    changes = {override.upstream for override in OVERRIDES if override.target in listed}
+    assert len(changes) == 1, f"{title}: the table of overrides names other changes of Dask: {changes}"
+    assert listed == {override.target for override in OVERRIDES if override.upstream in changes}
 
 
 @pytest.mark.parametrize("title", PROPOSALS)

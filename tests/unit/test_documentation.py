@@ -25,6 +25,7 @@ DOCUMENTS = [
 _LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?:[\w.-]+/)*[\w.-]+\.(?:py|yaml|toml|json|md)|(?:[\w.-]+/)+")
+_FILE = re.compile(r"(?:[\w.-]+/)*[\w.-]+\.(?:py|yaml|toml|md|txt)")
 _COMMAND = re.compile(r"\bdask-regions ([a-z]+)")
 
 
@@ -53,6 +54,15 @@ def test_what_architecture_says_to_edit_exists() -> None:
     assert all(paths), "a row names no file"
     named = {path for row in paths for path in row}
     assert {path for path in named if not ((ROOT / path).exists() or (PACKAGE / path).exists())} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    named = {code for code in _CODE.findall(document.read_text(encoding="utf-8")) if _FILE.fullmatch(code)}
+    folders = (document.parent, ROOT, PACKAGE, ROOT / "local" / "src" / "dask_regions_local")
+    missing = {name for name in named if not any((folder / name).exists() for folder in folders)}
+    # "app.py" is a file of each function's folder.
+    assert {name for name in missing if "/" in name or not any(ROOT.glob(f"*/*/{name}"))} == set()
 
 
 def test_commands_that_documents_name_exist() -> None:

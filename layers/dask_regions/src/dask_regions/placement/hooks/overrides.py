@@ -2,8 +2,8 @@
 
 This is the whole of it: :class:`~dask_regions.placement.hooks.replacing.Overrides` refuses what is not
 declared here, and ``tests/contract/test_overrides.py`` compares a scheduler and a worker with Dask's own.
-Names of Dask that are used without being replaced are in :mod:`.private_names`; ``docs/overrides.md`` shows
-both.
+Names of Dask that are used without being replaced are in :mod:`.private_names`; ``docs/upstream.md`` proposes
+the three changes of Dask that would delete half of the table.
 """
 
 from __future__ import annotations
