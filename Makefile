@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test opensearch test-browser test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help demo local test test-long opensearch test-browser test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,9 @@ local: .venv/demo ## run the whole system on this machine until Ctrl-C
 
 test: .venv/all opensearch ## set up and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+test-long: .venv/all opensearch ## run the tests that take half a minute or more each
+	$(BIN)/pytest -m long --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 # Where Java cannot be had, this says so, and the tests that need a real OpenSearch are left out.
 opensearch:

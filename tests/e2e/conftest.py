@@ -1,9 +1,10 @@
-"""The whole local system. It changes its process while it runs, so it ends with the module that uses it."""
+"""The whole local system."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ ARTEFACTS = (
     "statemachines",
     "functions",
 )
+
+_SYSTEM = pytest.StashKey[tuple[LocalSystem, ExitStack]]()
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +48,29 @@ def copy_of_the_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    """Run the local system from the repository's own artefacts, with a catalog that is in sync."""
-    directory = tmp_path_factory.mktemp("system")
-    make(directory)
-    with LocalSystem(directory, root=ROOT) as running:
-        execution = run_state_machine(running, "SyncCatalogStateMachine", {})
-        assert execution["status"] == "SUCCEEDED", execution
-        yield running
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
+    """Run the local system from the repository's own artefacts, with a catalog that is in sync.
+
+    One for all modules that ask for it, one after the other: they leave it as they found it.
+    """
+    stash = request.config.stash
+    if _SYSTEM not in stash:
+        directory = tmp_path_factory.mktemp("system")
+        make(directory)
+        with ExitStack() as stack:
+            running = stack.enter_context(LocalSystem(directory, root=ROOT))
+            execution = run_state_machine(running, "SyncCatalogStateMachine", {})
+            assert execution["status"] == "SUCCEEDED", execution
+            stash[_SYSTEM] = running, stack.pop_all()
+    return stash[_SYSTEM][0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the local system before the first test that does not use it: it changes its process."""
+    yield
+    stash = item.config.stash
+    if _SYSTEM in stash and "system" not in getattr(nextitem, "fixturenames", ()):
+        _, stack = stash[_SYSTEM]
+        del stash[_SYSTEM]
+        stack.close()

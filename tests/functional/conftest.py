@@ -35,11 +35,10 @@ def start_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         cluster.close()
 
 
-@pytest.fixture(scope="module")
-def cluster(start_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
-    cluster = start_cluster(WEST, WEST, EAST)
-    yield cluster
-    cluster.close()
+@pytest.fixture(scope="session")
+def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
+    """Two workers in the first Region and one in the other, for all tests that harm none."""
+    return start_cluster(WEST, WEST, EAST)
 
 
 @pytest.fixture
@@ -64,16 +63,14 @@ def east(client: Client, data: Data) -> xr.DataArray:
     return array
 
 
-@pytest.fixture(scope="module")
-def watched(start_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
+@pytest.fixture(scope="session")
+def watched(start_cluster: Callable[..., Cluster]) -> Cluster:
     """Two workers in the first of three worker Regions, one in the others and in the client Region.
 
     What its scheduler sees is written down; ``least_crossing.Observer`` takes it.
     """
     regions = (WEST, WEST, EAST, SOUTH, CLIENT)
-    cluster = start_cluster(*regions, preloads=[RECORDER])
-    yield cluster
-    cluster.close()
+    return start_cluster(*regions, preloads=[RECORDER])
 
 
 @pytest.fixture(scope="session")

@@ -157,6 +157,7 @@ MISHAPS: dict[str, Callable[[System], None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("system", ENGINES[1:], indirect=True)
 def test_a_sync_that_is_killed_at_any_state_leaves_the_catalog_and_the_next_completes_it(
     system: System,

@@ -99,6 +99,7 @@ def slow_copies(count: int, then: Callable[[], object]) -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 def test_a_sync_that_dies_between_any_two_requests_has_changed_all_or_nothing(opensearch_url: str) -> None:
     sync(opensearch_url, "g000", WEST, ["kept", "n0"])
     sync(opensearch_url, "g001", EAST, ["n0"])
@@ -115,6 +116,7 @@ def test_a_sync_that_dies_between_any_two_requests_has_changed_all_or_nothing(op
     assert 10 < number < REQUESTS - 1
 
 
+@pytest.mark.long
 def test_a_sync_that_is_overtaken_between_any_two_requests_changes_nothing_any_more(
     opensearch_url: str,
 ) -> None:

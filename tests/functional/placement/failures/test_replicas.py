@@ -191,6 +191,7 @@ def test_what_only_the_lost_region_holds_waits_for_it_and_the_rest_goes_on(
         assert f"pool {WEST} has workers again" in messages.get(timeout=WAIT_SECONDS)
 
 
+@pytest.mark.long
 def test_a_frozen_pool_is_told_given_up_and_replaced_and_leaves_when_it_thaws(
     cluster: Any, data: Any, replica: Path
 ) -> None:
