@@ -7,6 +7,7 @@ pipe, and which kills what is left of them, and of what they started, when the p
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import subprocess
 import sys
@@ -52,7 +53,9 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 def _reaper() -> subprocess.Popen[str]:
     # A session of its own: Ctrl-C is for all processes of the terminal's foreground.
     command = [sys.executable, "-I", __file__]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    reaper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    atexit.register(reaper.communicate)
+    return reaper
 
 
 def main(lines: Iterable[str]) -> None:

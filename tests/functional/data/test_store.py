@@ -236,6 +236,6 @@ async def test_an_asynchronous_client_is_told_to_use_a_thread(
     async with Client(client.scheduler_info()["address"], asynchronous=True):
         opened = await asyncio.to_thread(xr.open_zarr, there)
         assert opened.sizes["time"] == 40
-        monkeypatch.setattr("dask_regions.data.forward._STANDSTILL", 0.2)
+        monkeypatch.setattr("dask_regions.data.forward._STANDSTILL_SECONDS", 0.2)
         with pytest.raises(UnavailableError, match=r"await asyncio\.to_thread"):
             xr.open_zarr(there)
