@@ -10,12 +10,17 @@ from itertools import count
 
 import dask
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testing import opensearch
 
 # A shell starts what runs in its background with SIGINT ignored, and so would be all that the tests
 # start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Both are about how fast the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _catalogs = count()
 

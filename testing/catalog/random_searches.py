@@ -1,25 +1,17 @@
-"""Random Items, filters and searches, and what a search of them has to find: the oracle of both engines.
-
-What a filter selects is decided by ``cql2``'s own ``matches()`` for each of its conditions, and by Kleene's
-logic of three values for how they are combined: a condition that names a property the Item lacks is unknown.
-Nothing of this is shared with the engines.
-"""
+"""Random Items, filters and searches of them; :mod:`testing.catalog.expected_matches` says what they find."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
-import cql2
 import shapely
 from hypothesis import strategies as st
 
-__all__ = ["ITEMS", "expected", "filters", "find", "items", "rewritten", "searches", "with_year"]
+from testing.catalog.expected_matches import Item, box_rings
 
-Item = dict[str, Any]
+__all__ = ["ITEMS", "filters", "items", "searches"]
+
 _SCENARIOS = ["A1B", "a1b", "E1", "ssp585", "Ü%_*", "ü%_*", "日本 [x]", 'it\'s "quoted"', "back\\slash", ""]
 _TABLES = ["Amon", "day", "AMON", "E1"]
 _TITLES = [
@@ -41,25 +33,24 @@ _MOMENTS = [
 _YEARS = sorted({int(moment[:4]) for moment in _MOMENTS})
 
 
-def _box(west: float, south: float, east: float, north: float) -> list[list[list[float]]]:
-    return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
-
-
-_GLOBE = {"type": "Polygon", "coordinates": _box(-180, -90, 180, 90)}
-_ANTIMERIDIAN = {"type": "MultiPolygon", "coordinates": [_box(170, -20, 180, 20), _box(-180, -20, -170, 20)]}
+_GLOBE = {"type": "Polygon", "coordinates": box_rings(-180, -90, 180, 90)}
+_ANTIMERIDIAN = {
+    "type": "MultiPolygon",
+    "coordinates": [box_rings(170, -20, 180, 20), box_rings(-180, -20, -170, 20)],
+}
 _GEOMETRIES: list[Any] = [
     None,
     _GLOBE,
     _GLOBE,
     _ANTIMERIDIAN,
-    {"type": "Polygon", "coordinates": _box(0, 0, 10, 10)},
-    {"type": "Polygon", "coordinates": _box(10, 0, 20, 10)},
+    {"type": "Polygon", "coordinates": box_rings(0, 0, 10, 10)},
+    {"type": "Polygon", "coordinates": box_rings(10, 0, 20, 10)},
     {"type": "Polygon", "coordinates": [[[0, 0], [20, 0], [0, 20], [0, 0]]]},
     {"type": "Point", "coordinates": [5, 5]},
     {"type": "Point", "coordinates": [180, 5]},
     {"type": "LineString", "coordinates": [[-5, 5], [5, 5]]},
 ]
-_ASKED: list[Any] = [
+_SEARCHED_AREAS: list[Any] = [
     {"bbox": [0, 0, 10, 10]},
     {"bbox": [4, 4, 6, 6]},
     {"bbox": [12, 12, 19, 19]},
@@ -258,8 +249,8 @@ _CONDITIONS = st.one_of(
         _named("variables"),
         st.lists(st.sampled_from(_VARIABLES), min_size=1, max_size=3, unique=True),
     ),
-    _op(_SPATIAL, st.just({"property": "geometry"}), st.sampled_from(_ASKED)),
-    _op(_SPATIAL, st.sampled_from(_ASKED), st.just({"property": "geometry"})),
+    _op(_SPATIAL, st.just({"property": "geometry"}), st.sampled_from(_SEARCHED_AREAS)),
+    _op(_SPATIAL, st.sampled_from(_SEARCHED_AREAS), st.just({"property": "geometry"})),
     _op(_EITHER, st.one_of(_TIMES, _HELD), st.one_of(_INSTANTS, _INTERVALS)),
     _op(_OF_INTERVALS, _HELD, _INTERVALS),
     st.booleans(),
@@ -290,8 +281,8 @@ def searches() -> st.SearchStrategy[dict[str, Any]]:
         st.sampled_from(sortable),
         st.sampled_from(["asc", "desc"]),
     )
-    boxes = st.sampled_from([asked["bbox"] for asked in _ASKED if "bbox" in asked])
-    shapes = st.sampled_from([asked for asked in _ASKED if "type" in asked])
+    boxes = st.sampled_from([area["bbox"] for area in _SEARCHED_AREAS if "bbox" in area])
+    shapes = st.sampled_from([area for area in _SEARCHED_AREAS if "type" in area])
     where = st.one_of(
         st.just({}), boxes.map(lambda box: {"bbox": box}), shapes.map(lambda shape: {"intersects": shape})
     )
@@ -315,111 +306,4 @@ def searches() -> st.SearchStrategy[dict[str, Any]]:
             "sortby": st.lists(sorting, min_size=1, max_size=3),
         },
     )
-    return st.builds(lambda one, other: {**one, **other}, where, rest)
-
-
-def with_year(item: Mapping[str, Any]) -> Item:
-    """Return an Item with the property that the catalog makes itself."""
-    properties = item["properties"]
-    began = properties.get("start_datetime") or properties["datetime"]
-    return {**item, "properties": {**properties, "year": int(began[:4])}}
-
-
-def rewritten(expression: Any) -> Any:
-    """Return a filter with boxes across the antimeridian cut: ``cql2`` takes them for their complement."""
-    if isinstance(expression, list):
-        return [rewritten(part) for part in expression]
-    if not isinstance(expression, dict):
-        return expression
-    box = expression.get("bbox")
-    if box is not None and box[0] > box[2]:
-        halves = [_box(box[0], box[1], 180, box[3]), _box(-180, box[1], box[2], box[3])]
-        return {"type": "MultiPolygon", "coordinates": halves}
-    return {name: rewritten(value) for name, value in expression.items()}
-
-
-def expected(expression: Any, item: Item) -> bool | None:
-    """Return what a filter says of an Item: true, false, or unknown."""
-    if isinstance(expression, bool):
-        return expression
-    arguments = expression["args"]
-    if expression["op"] == "not":
-        value = expected(arguments[0], item)
-        return None if value is None else not value
-    if expression["op"] in ("and", "or"):
-        decisive = expression["op"] == "or"
-        values = [expected(argument, item) for argument in arguments]
-        return decisive if decisive in values else None if None in values else not decisive
-    if expression["op"] != "isNull" and any(_value(item, name) is None for name in _names(expression)):
-        return None
-    return bool(cql2.Expr(rewritten(expression)).matches(item))
-
-
-def _names(expression: Any) -> set[str]:
-    if isinstance(expression, list):
-        return {name for part in expression for name in _names(part)}
-    if not isinstance(expression, dict):
-        return set()
-    if "property" in expression:
-        return {expression["property"].removeprefix("properties.")}
-    return {name for part in expression.values() for name in _names(part)}
-
-
-def _value(item: Item, name: str) -> Any:
-    return item[name] if name in ("id", "collection", "geometry") else item["properties"].get(name)
-
-
-def find(candidates: Sequence[Item], search: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return Collection and id of the Items that a search has to find, in order."""
-    found = [item for item in map(with_year, deepcopy(list(candidates))) if _matches(item, search)]
-    found.sort(key=lambda item: (item["collection"], item["id"]))
-    # Sorting is stable: the last key first.
-    for key in reversed(search.get("sortby") or [{"field": "datetime", "direction": "desc"}]):
-        name = key["field"].removeprefix("properties.")
-        reverse = key["direction"] == "desc"
-        present = [item for item in found if _sorted_by(item, name) is not None]
-        absent = [item for item in found if _sorted_by(item, name) is None]
-        # Of equal ones the first stays first, also the other way round.
-        present.sort(key=lambda item: _sorted_by(item, name), reverse=reverse)
-        found = present + absent
-    return [(item["collection"], item["id"]) for item in found]
-
-
-def _sorted_by(item: Item, name: str) -> Any:
-    return _interval(item)[0] if name == "datetime" else _value(item, name)
-
-
-def _interval(item: Item) -> tuple[str, str]:
-    properties = item["properties"]
-    instant = properties["datetime"]
-    return properties.get("start_datetime") or instant, properties.get("end_datetime") or instant
-
-
-def _matches(item: Item, search: Mapping[str, Any]) -> bool:
-    began, ended = _interval(item)
-    start, _, end = (search.get("datetime") or "../..").partition("/")
-    end = end or start
-    asked = search.get("intersects") or (search.get("bbox") and {"bbox": search["bbox"]})
-    meets = {"op": "s_intersects", "args": [{"property": "geometry"}, asked]}
-    return (
-        item["collection"] in search.get("collections", [item["collection"]])
-        and item["id"] in search.get("ids", [item["id"]])
-        and (start == ".." or ended >= start)
-        and (end == ".." or began <= end)
-        and (not asked or expected(meets, item) is True)
-        and ("q" not in search or any(_says(item, text) for text in search["q"]))
-        and ("filter" not in search or expected(search["filter"], item) is True)
-    )
-
-
-def _says(item: Item, text: str) -> bool:
-    properties = item["properties"]
-    texts = [item["id"], item["collection"], *(properties.get("variables") or [])]
-    texts += [properties.get(name) for name in ("title", "scenario", "cmip6:table_id")]
-    wanted = f" {_plain(text)} "
-    return any(wanted in f" {_plain(said)} " for said in texts if said is not None)
-
-
-def _plain(text: str) -> str:
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.findall(r"[^\W_]+", bare.casefold()))
+    return st.builds(lambda area, others: {**area, **others}, where, rest)

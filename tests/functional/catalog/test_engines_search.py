@@ -9,8 +9,8 @@ import pytest
 from dask_regions.catalog.answers import Bucket, Page
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.engines import Catalog, open_catalog
+from testing.catalog.expected_matches import find
 from testing.catalog.generations import ids, make_item, sync
-from testing.catalog.random_searches import find
 from testing.catalog.stac_api import ENGINES, engine_url
 
 WEST = "us-west-2"

@@ -16,23 +16,21 @@ import xarray as xr
 from dask.base import annotate
 from dask.delayed import delayed
 from distributed import Client, wait
-from xarray.core import indexing
 
 import dask_regions
-from testing.placement.least_crossing import Graph, Observer
+from testing.placement.graph_checks import SLACK_BYTES, address, check, handle, parts
+from testing.placement.least_crossing import Observer
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.xdist_group("placement"),
-    # Of flox, at its import.
+    # flox has it when it is imported.
     pytest.mark.filterwarnings("ignore:The 'generic' unit for NumPy timedelta:DeprecationWarning"),
 ]
 
 CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
 DIMENSIONS = ("time", "lat", "lon")
 SHAPE, CHUNKS = (48, 24, 40), (12, 24, 40)
-#: Bytes that may cross besides results: lazy arrays, functions, scalars.
-SLACK = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -78,37 +76,6 @@ def observer(client: Client, west: xr.DataArray, east: xr.DataArray) -> Observer
     return Observer(client, CLIENT)
 
 
-def address(client: Client) -> str:
-    return str(client.scheduler_info()["address"])
-
-
-def check(observer: Observer, *, gathered: bool = True) -> Graph:
-    """Return what ran since the last time, after checking that each task ran where its data are."""
-    graph = observer.take(gathered=gathered)
-    assert graph.tasks
-    assert not graph.misplaced(), str(graph)
-    assert not graph.repeated(), str(graph)
-    assert graph.crossed <= 1.1 * graph.minimum + SLACK, str(graph)
-    return graph
-
-
-def handle(array: xr.DataArray) -> Any:
-    """Return the lazy array that the blocks of a marked array read."""
-    graph = dict(array.data.__dask_graph__())
-    [lazy] = [getattr(node, "value", node) for key, node in graph.items() if str(key).startswith("original-")]
-    return lazy
-
-
-def parts(array: xr.DataArray, number: int) -> list[xr.DataArray]:
-    """Cut a marked array that is not in Dask, as a backend opens it with ``chunks=None``."""
-    lazy = handle(array)
-    while not isinstance(lazy, indexing.LazilyIndexedArray):
-        lazy = lazy.array
-    whole = xr.DataArray(xr.Variable(array.dims, lazy), name=array.name)
-    size = whole.sizes["time"] // number
-    return [whole.isel(time=slice(size * part, size * (part + 1))) for part in range(number)]
-
-
 XARRAY: dict[str, Callable[[xr.DataArray], Any]] = {
     "elementwise": lambda x: np.sqrt(x) + 1,
     "groupby": lambda x: x.groupby("time.month").mean(),
@@ -141,7 +108,7 @@ def test_xarray(
     wanted = function(values["west"]).mean() - function(values["east"]).mean()
     np.testing.assert_allclose(together, wanted, rtol=1e-7, atol=1e-7)
     graph = check(observer)
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def blocks(function: Any, array: Any, **more: Any) -> Any:
@@ -176,7 +143,7 @@ def test_dask_array(
     np.testing.assert_allclose(
         got, function(values["west"].values).mean() - function(values["east"].values).std(), rtol=1e-7
     )
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 @pytest.mark.parametrize("inline", [False, True])
@@ -194,7 +161,7 @@ def test_the_array_inlined_into_each_read_or_not(
     got = (arrays[0] * 2 + arrays[1]).mean().compute()
     graph = check(observer)
     np.testing.assert_allclose(got, (values["west"].values * 2 + values["east"].values).mean())
-    assert graph.crossed < values["west"].nbytes + SLACK
+    assert graph.crossed < values["west"].nbytes + SLACK_BYTES
 
 
 def test_a_series_of_two_regions_by_month(
@@ -208,7 +175,7 @@ def test_a_series_of_two_regions_by_month(
     xr.testing.assert_allclose(got, series[1].groupby("time.month").mean())
     graph = check(observer)
     # Sums and counts of twelve months from one Region to the other, and the means to the client.
-    assert graph.crossed <= 3 * got.nbytes + SLACK, str(graph)
+    assert graph.crossed <= 3 * got.nbytes + SLACK_BYTES, str(graph)
 
 
 def test_a_dataframe_of_one_region(
@@ -238,7 +205,7 @@ def test_dataframes_of_two_regions_are_merged_after_their_aggregation(
     graph = check(observer)
     for name, array in values.items():
         np.testing.assert_allclose(merged[name], array.mean(("time", "lon")))
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 @pytest.mark.xfail(
@@ -251,7 +218,7 @@ def test_columns_of_coordinates_that_two_regions_share_are_made_in_both(
 ) -> None:
     merged_means(west, east)
     graph = observer.take(gathered=True)
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def test_a_dataframe_from_functions_that_read(
@@ -271,7 +238,7 @@ def test_delayed_functions_of_datasets(
     difference = delayed(lambda one, other: one - np.mean(other))(in_dask, not_in_dask).compute()
     graph = check(observer)
     np.testing.assert_allclose(difference, values["west"].mean() - values["east"].mean())
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def test_a_bag_of_parts(
@@ -281,7 +248,7 @@ def test_a_bag_of_parts(
     got = bag.map(lambda part: float(part.mean())).sum().compute()
     graph = check(observer)
     np.testing.assert_allclose(got, 2 * (values["west"].mean() + values["east"].mean()))
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def test_submitted_functions_of_lazy_data_and_futures(
@@ -300,7 +267,7 @@ def test_submitted_functions_of_lazy_data_and_futures(
     graph = check(observer)
     west_map, east_map = (array.values.mean(0).max(0) for array in values.values())
     np.testing.assert_allclose(got, (west_map - east_map).mean())
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def test_futures_of_collections_as_inputs(
@@ -334,7 +301,7 @@ def test_what_one_client_keeps_another_uses_where_it_is(
     finally:
         client.unpublish_dataset("kept")
     np.testing.assert_allclose(got, (values["west"] * 2 + 1).mean() - values["east"].mean())
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
     assert not [key for key, task in graph.tasks.items() if task.handle and WEST in task.data]
 
 
@@ -409,7 +376,7 @@ def test_what_reads_nothing_is_made_in_each_region_that_needs_it(
     got = ((west.data + ones).mean() - (east.data + ones).mean()).compute()
     assert got == pytest.approx(float(values["west"].mean() - values["east"].mean()))
     graph = check(observer)
-    assert graph.crossed < SLACK, str(graph)
+    assert graph.crossed < SLACK_BYTES, str(graph)
 
 
 def test_graphs_without_any_region_are_left_to_dask(observer: Observer) -> None:

@@ -10,7 +10,8 @@ import pytest
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.errors import RequestError
-from testing.catalog.random_searches import ITEMS, with_year
+from testing.catalog.expected_matches import with_year
+from testing.catalog.random_searches import ITEMS
 from testing.catalog.searching import selected_both_ways
 
 

@@ -16,8 +16,9 @@ from dask_regions.catalog.answers import Bucket
 from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.errors import RequestError
+from testing.catalog.expected_matches import find
 from testing.catalog.generations import ids, make_item, sync
-from testing.catalog.random_searches import ITEMS, find, items, searches
+from testing.catalog.random_searches import ITEMS, items, searches
 
 WEST, EAST = "us-west-2", "us-east-1"
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "75"))

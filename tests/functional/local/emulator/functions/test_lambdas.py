@@ -121,12 +121,12 @@ def test_an_exception_is_reported_and_the_environment_lives_on(functions: Functi
 def test_a_timeout_ends_the_environment_and_the_next_invocation_works(
     functions: Functions, tmp_path: Path
 ) -> None:
-    add(functions, tmp_path, timeout=1)
+    add(functions, tmp_path, timeout=5)
     before = invoke(functions)[1]["pid"]
     failed, error = invoke(functions, sleep=600)
     assert failed
     assert error["errorType"] == "Sandbox.Timedout"
-    assert "Task timed out after 1.00 seconds" in error["errorMessage"]
+    assert "Task timed out after 5.00 seconds" in error["errorMessage"]
     wait_until_gone(before)
     failed, result = invoke(functions)
     assert not failed

@@ -15,8 +15,9 @@ from dask_regions.catalog.asking.query import SearchQuery
 from dask_regions.catalog.expression import Always, Comparison, In, Like
 from dask_regions.catalog.sqlite import SqliteCatalog
 from dask_regions.errors import RequestError
+from testing.catalog.expected_matches import expected, rewritten, with_year
 from testing.catalog.generations import sync
-from testing.catalog.random_searches import ITEMS, expected, filters, rewritten, with_year
+from testing.catalog.random_searches import ITEMS, filters
 
 YEARLY = [with_year(item) for item in ITEMS]
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
