@@ -14,8 +14,7 @@ import pytest
 import dask_regions
 from dask_regions.placement.hooks.overrides import OVERRIDES, Override
 from dask_regions.placement.hooks.private_names import PRIVATE_NAMES, STATE, PrivateName
-
-from .uses import PACKAGES, Use, modules, private_bases, uses
+from testing.dask_uses import PACKAGES, Use, modules, private_bases, uses
 
 PACKAGE = Path(dask_regions.__file__).parent
 #: The module that replaces, for all others.

@@ -14,8 +14,7 @@ from dask_regions.placement.hooks.overrides import OVERRIDES
 from dask_regions.placement.hooks.replacing import Overrides, overrides_of
 from dask_regions.placement.processes import scheduler_preload, worker_preload
 from dask_regions.settings import Settings
-
-from .uses import PACKAGES
+from testing.dask_uses import PACKAGES
 
 pytestmark = pytest.mark.xdist_group("placement")
 
