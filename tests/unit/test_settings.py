@@ -19,12 +19,6 @@ LOCAL = ROOT / "local" / "src" / "dask_regions_local"
 READERS = {
     PACKAGE / "settings.py": "it is the one place",
     LOCAL / "settings.py": "local mode has variables of its own",
-    # The arguments of Dask's commands are tested without an environment, so these take it as an argument.
-    PACKAGE / "placement" / "processes" / "scheduler.py": "it hands the environment to its arguments",
-    PACKAGE / "placement" / "processes" / "worker.py": "it hands the environment to its arguments",
-    PACKAGE / "placement" / "pools" / "demand.py": "variables of the scheduler's container",
-    PACKAGE / "placement" / "pools" / "publish.py": "variables of the scheduler's container",
-    PACKAGE / "placement" / "pools" / "routes.py": "variables of the scheduler's container",
 }
 
 
