@@ -106,33 +106,34 @@ _Part = dict[str, Any]
 
 def all_states(scope: _Part) -> dict[str, _Part]:
     """Return the states of a definition, those inside of others too, in their order."""
-    found: dict[str, _Part] = {}
+    states: dict[str, _Part] = {}
     for name, state in scope["States"].items():
-        found |= {name: state, **all_states(state.get("ItemProcessor", {"States": {}}))}
-    return found
+        states |= {name: state, **all_states(state.get("ItemProcessor", {"States": {}}))}
+    return states
 
 
 def following(states: dict[str, _Part], first: str) -> set[str]:
     """Return the states that come after one that went well."""
-    found, left = set[str](), [first]
+    reached, left = set[str](), [first]
     while left:
         state = states[left.pop()]
         steps = [state, *state.get("Choices", [])]
         names = {step[key] for step in steps for key in ("Next", "Default") if key in step}
-        left += names - found
-        found |= names
-    return found
+        left += names - reached
+        reached |= names
+    return reached
 
 
 def held_before(part: Any, state: str) -> Any:
     """Return a definition that calls the function Hold before a state, and is the same otherwise."""
     if isinstance(part, list):
-        return [held_before(one, state) for one in part]
+        return [held_before(element, state) for element in part]
     if not isinstance(part, dict):
         return part
     flow = ("StartAt", "Next", "Default")
     changed: _Part = {
-        key: "Hold" if key in flow and one == state else held_before(one, state) for key, one in part.items()
+        key: "Hold" if key in flow and value == state else held_before(value, state)
+        for key, value in part.items()
     }
     if state in part.get("States", {}):
         changed["States"]["Hold"] = {
@@ -258,8 +259,8 @@ def test_of_two_syncs_at_once_the_later_is_refused_by_the_name_of_the_other(syst
 
 def test_two_syncs_started_at_the_same_moment_never_both_go_on(system: System) -> None:
     ended = [system.end(arn) for arn in [system.start(), system.start()]]
-    statuses = sorted(one["status"] for one in ended)
-    # Where the first had ended before the second looked, both succeed, one after the other.
+    statuses = sorted(execution["status"] for execution in ended)
+    # Both succeed, one after the other, where the first had ended before the second looked.
     assert statuses in (["FAILED", "SUCCEEDED"], ["SUCCEEDED", "SUCCEEDED"])
     assert len(system.found()) == 2
 
