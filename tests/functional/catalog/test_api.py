@@ -82,20 +82,20 @@ def test_a_scientist_finds_a_variable_and_scenario_in_a_period(client: Client, m
         filter_lang="cql2-text",
         limit=1,
     )
-    found = list(search.items())
-    assert [item.id for item in found] == ["decade-23"]
-    assert found[0].properties["regions"] == ["us-west-2"]
+    matching = list(search.items())
+    assert [item.id for item in matching] == ["decade-23"]
+    assert matching[0].properties["regions"] == ["us-west-2"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_other_ways_of_asking_work_too(client: Client, method: str) -> None:
-    found = {
+    searches = {
         "intersects": client.search(method=method, intersects={"type": "Point", "coordinates": [-100, 40]}),
         "elsewhere": client.search(method=method, intersects={"type": "Point", "coordinates": [0, 40]}),
         "query": client.search(method=method, query={"scenario": {"eq": "A1B"}}),
         "fields": client.search(method=method, fields=["id", "-links"]),
     }
-    assert {name: search.matched() for name, search in found.items()} == {
+    assert {name: search.matched() for name, search in searches.items()} == {
         "intersects": 25,
         "elsewhere": 0,
         "query": 12,
@@ -160,9 +160,9 @@ def test_xpystac_opens_what_the_catalog_finds(catalog: Catalog, tmp_path: Path) 
     }
     fill(catalog, [item])
     with served(catalog, config.load(ROOT / "datasets.yaml")) as address:
-        (found,) = Client.open(address).search(filter="scenario = 'A1B'").items()
-        assert isinstance(found, pystac.Item)
+        (opened,) = Client.open(address).search(filter="scenario = 'A1B'").items()
+        assert isinstance(opened, pystac.Item)
         # xpystac's engine takes what xarray's annotations do not know.
-        asset: Any = found.assets["zarr"]
+        asset: Any = opened.assets["zarr"]
         with xr.open_dataset(asset, engine="stac") as dataset:
             assert dataset.air.values.tolist() == [1.0, 2.0]

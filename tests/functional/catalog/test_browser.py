@@ -92,11 +92,11 @@ def test_the_parameters_are_shown_to_people(browser: Browser, address: str) -> N
 
 def click(browser: Browser, selector: str, text: str, until: str) -> None:
     """Click the shown element that has a text until an expression is true: what still loads drops clicks."""
-    found = (
+    link = (
         f"[...document.querySelectorAll({json.dumps(selector)})]"
         f".find(e => e.offsetParent !== null && e.innerText.trim().startsWith({json.dumps(text)}))"
     )
-    clicked = f"(e => {{ if (e) e.click() }})({found})"
+    clicked = f"(e => {{ if (e) e.click() }})({link})"
     # At most once a second, so that what a click has started can end.
     at_times = f"(Date.now() - (window.clicked || 0) > 1000) && (window.clicked = Date.now(), {clicked})"
     browser.wait(f"({until}) || ({at_times}, false)")

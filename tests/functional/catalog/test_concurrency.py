@@ -84,7 +84,7 @@ def test_a_reader_never_sees_half_a_generation(tmp_path: Path) -> None:
         readers = [pool.submit(read, writer, store) for store in (shared, shared, SqliteCatalog(url))]
         seen = [reader.result() for reader in readers]
     assert writer.returncode == 0
-    assert all(f"g{GENERATIONS - 1:02}" in one for one in seen)
+    assert all(f"g{GENERATIONS - 1:02}" in generations for generations in seen)
 
 
 # Writes endlessly, or stops in the middle of a step, after having said so.

@@ -142,13 +142,13 @@ def test_sources_are_known_in_the_order_of_their_bytes(store: Catalog) -> None:
     assert list(store.known(WEST, "cmip6")) == []
     store.swap("g1", {WEST: RegionOutcome({"cmip6": 11}), EAST: RegionOutcome({"cmip6": 1})}, DECLARED)
     known = list(store.known(WEST, "cmip6"))
-    assert [one.source for one in known] == sorted(sources, key=str.encode)
+    assert [source.source for source in known] == sorted(sources, key=str.encode)
     assert known[0] == Known("A/", "1", "i7", None)
     assert Known("c/", "9", None, "no time axis") in known
-    assert [one.source for one in store.known(WEST, "cmip6", "a/")] == [
+    assert [source.source for source in store.known(WEST, "cmip6", "a/")] == [
         "a/", "a/z", "a/é", "a/\uffee", "a/\U0001f30d",
     ]  # fmt: skip
-    assert [one.source for one in store.known(WEST, "cmip6", "\U0001f30d")] == ["\U0001f30d"]
+    assert [source.source for source in store.known(WEST, "cmip6", "\U0001f30d")] == ["\U0001f30d"]
     assert list(store.known(WEST, "Era5")) == []
 
 
@@ -167,7 +167,7 @@ def test_changes_are_what_a_sync_writes(store: Catalog) -> None:
     assert ids(store) == ["changed", "kept", "moved on", "new"]
     assert ids(store, filter={"op": "=", "args": [{"property": "scenario"}, "A1B"]}) == ["changed"]
     assert ids(store, q=["gone", "moved", "broken"]) == ["moved on"]
-    assert {one.source: (one.fingerprint, one.item_id) for one in store.known(WEST, "cmip6")} == {
+    assert {source.source: (source.fingerprint, source.item_id) for source in store.known(WEST, "cmip6")} == {
         "broken/": ("2", None),
         "changed/": ("2", "changed"),
         "kept/": ("1", "kept"),
@@ -212,7 +212,11 @@ def test_a_failed_region_keeps_what_it_has_and_is_stale(store: Catalog) -> None:
     west = [put(make_item("w1")), put(make_item("both"))]
     sync(store, "g1", {WEST: west, EAST: before}, {WEST: 2, EAST: 3})
     synced, known = store.freshness()[EAST]["synced"], list(store.known(EAST, "cmip6"))
-    assert [(one.source, one.fingerprint) for one in known] == [("both/", "1"), ("e1/", "1"), ("e2/", "1")]
+    assert [(source.source, source.fingerprint) for source in known] == [
+        ("both/", "1"),
+        ("e1/", "1"),
+        ("e2/", "1"),
+    ]
     half: list[Put | Remove] = [
         put(make_item("half", EAST)),
         Remove("e1/"),
@@ -274,7 +278,7 @@ def test_a_collection_that_is_no_longer_declared_is_forgotten(store: Catalog) ->
     assert ids(store) == ["gone", "kept"]
     sync(store, "g2", {}, {WEST: 1}, declared={WEST: ["cmip6"]})
     assert ids(store) == ["kept"]
-    assert [held["id"] for held in store.collections()] == ["cmip6"]
+    assert [collection["id"] for collection in store.collections()] == ["cmip6"]
 
 
 def test_a_collection_that_nobody_changed_is_in_the_next_generation(store: Catalog) -> None:
@@ -288,7 +292,10 @@ def test_a_collection_that_nobody_changed_is_in_the_next_generation(store: Catal
         store.swap(f"g{number}", {WEST: RegionOutcome({"cmip6": number, "Era5": 1})}, DECLARED)
     assert ids(store, collections=["Era5"]) == ["e"]
     assert ids(store) == ["e", "a", "a2", "a3", "a4", "a5"]
-    assert [(held["id"], held["items"]) for held in store.collections()] == [("Era5", 1), ("cmip6", 5)]
+    assert [(collection["id"], collection["items"]) for collection in store.collections()] == [
+        ("Era5", 1),
+        ("cmip6", 5),
+    ]
 
 
 def test_paging_goes_on_in_its_generation_and_ends_with_it(store: Catalog) -> None:

@@ -23,13 +23,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
 
 def pages(store: Catalog, **parameters: str) -> list[Page]:
     """Return all pages of a search with the parameters of ``GET /search``."""
-    found: list[Page] = []
+    walked: list[Page] = []
     token: dict[str, str] = {}
-    while token or not found:
+    while token or not walked:
         page = store.search(SearchQuery.from_parameters(parameters | token))
-        found.append(page)
+        walked.append(page)
         token = {"token": page.token} if page.token else {}
-    return found
+    return walked
 
 
 def test_pages_hold_every_item_once_in_order(store: Catalog) -> None:
@@ -51,9 +51,9 @@ def test_pages_hold_every_item_once_in_order(store: Catalog) -> None:
         order = {} if sortby == "-datetime" else {"sortby": sortby}
         [whole] = pages(store, **order, limit="100")
         assert [(item["collection"], item["id"]) for item in whole.items] == wanted, sortby
-        found = pages(store, **order, limit="3")
-        assert [item for page in found for item in page.items] == whole.items, sortby
-        assert [page.matched for page in [whole, *found]] == [10] * 5, sortby
+        walked = pages(store, **order, limit="3")
+        assert [item for page in walked for item in page.items] == whole.items, sortby
+        assert [page.matched for page in [whole, *walked]] == [10] * 5, sortby
 
 
 def test_items_without_the_sorted_property_come_last(store: Catalog) -> None:
@@ -65,9 +65,9 @@ def test_items_without_the_sorted_property_come_last(store: Catalog) -> None:
         ("-properties.scenario", ["i0", "i4", "i2", "i1", "i3"]),
     ):
         for limit in (1, 5):
-            found = pages(store, sortby=sortby, limit=str(limit))
-            assert [item["id"] for page in found for item in page.items] == expected, (sortby, limit)
-            assert len(found) == 5 // limit
+            walked = pages(store, sortby=sortby, limit=str(limit))
+            assert [item["id"] for page in walked for item in page.items] == expected, (sortby, limit)
+            assert len(walked) == 5 // limit
 
 
 def test_the_last_page_has_no_token_when_it_is_full(store: Catalog) -> None:
@@ -78,9 +78,9 @@ def test_the_last_page_has_no_token_when_it_is_full(store: Catalog) -> None:
 def test_a_page_ends_before_it_outgrows_an_answer_of_lambda(store: Catalog) -> None:
     items = [make_item(f"i{n}", properties={"note": '"' * 500_000}) for n in range(12)]
     sync(store, "g1", {WEST: items})
-    found = pages(store, limit="100")
-    assert [item["id"] for page in found for item in page.items] == sorted(item["id"] for item in items)
-    assert len(found) > 1
+    walked = pages(store, limit="100")
+    assert [item["id"] for page in walked for item in page.items] == sorted(item["id"] for item in items)
+    assert len(walked) > 1
 
 
 def test_values_are_counted_by_frequency(store: Catalog) -> None:
@@ -92,9 +92,9 @@ def test_values_are_counted_by_frequency(store: Catalog) -> None:
     ]
     sync(store, "g1", {WEST: items})
     names = ["scenario", "variables", "year", "regions", "collection"]
-    matched, found = store.aggregate(SearchQuery(), names)
+    matched, buckets = store.aggregate(SearchQuery(), names)
     assert matched == 4
-    assert found == {
+    assert buckets == {
         "scenario": [Bucket("y", 2), Bucket("x", 1)],
         "variables": [Bucket("t", 2), Bucket("air_temperature", 1), Bucket("p", 1)],
         "year": [Bucket(2000, 3), Bucket(1999, 1)],
@@ -114,11 +114,11 @@ def test_collections_tell_extent_and_summaries(store: Catalog) -> None:
         make_item("c", bbox=None, geometry=None),
     ]
     sync(store, "g1", {WEST: items})
-    (held,) = store.collections()
-    assert held.pop("summaries") == {
+    (collection,) = store.collections()
+    assert collection.pop("summaries") == {
         "variables": ["air_temperature"], "regions": [WEST], "scenario": ["A1B"], "year": [2000],
     }  # fmt: skip
-    assert held == {
+    assert collection == {
         "id": "cmip6",
         "items": 3,
         "bbox": [-10.0, -10.0, 20.0, 20.5],
@@ -147,7 +147,7 @@ def test_any_text_is_only_ever_a_value(store: Catalog) -> None:
         assert ids(store, filter=equals) == [text]
         assert ids(store, ids=[text]) == [text]
         assert ids(store, collections=[text]) == []
-        found = store.item("cmip6", text)
-        assert found is not None
-        assert found["id"] == text
+        item = store.item("cmip6", text)
+        assert item is not None
+        assert item["id"] == text
         assert store.item(text, "plain") is None

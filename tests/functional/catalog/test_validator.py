@@ -125,7 +125,7 @@ def test_the_validator_finds_no_error(
             check=False,
         )
     assert done.returncode == 0, done.stderr[-5000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert not found["errors"], "\n".join(found["errors"])
+    findings = json.loads(done.stdout.splitlines()[-1])
+    assert not findings["errors"], "\n".join(findings["errors"])
     # The first test of core is whether the landing page is what it says; no class may be left out silently.
-    assert "advertised" not in json.dumps(found["warnings"])
+    assert "advertised" not in json.dumps(findings["warnings"])

@@ -40,7 +40,7 @@ class Syncs(RuleBasedStateMachine):
         self.state = Generations()
         #: What is stored of each generation.
         self.stored: dict[str, Contents] = {}
-        #: What each generation had when it went live.
+        #: What each generation had is noted when it goes live.
         self.complete: dict[str, Contents] = {}
         self.syncs = 0
 

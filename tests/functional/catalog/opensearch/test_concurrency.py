@@ -114,9 +114,9 @@ def test_writers_of_two_regions_that_meet_on_every_item_lose_nothing(
     store: OpenSearchCatalog, opensearch_url: str
 ) -> None:
     store.begin("g2", [WEST, EAST])
-    with writer(opensearch_url, WEST, 600) as one, writer(opensearch_url, EAST, 600) as other:
-        assert one.communicate()[0].splitlines()[-1] == b"600"
-        assert other.communicate()[0].splitlines()[-1] == b"600"
+    with writer(opensearch_url, WEST, 600) as western, writer(opensearch_url, EAST, 600) as eastern:
+        assert western.communicate()[0].splitlines()[-1] == b"600"
+        assert eastern.communicate()[0].splitlines()[-1] == b"600"
     result = store.swap("g2", {WEST: RegionOutcome({"c": 601}), EAST: RegionOutcome({"c": 600})}, DECLARED)
     assert result["items"] == 601
     regions = [item["properties"]["regions"] for item in _all(store) if item["id"] != "first"]

@@ -66,11 +66,11 @@ def test_pages_put_together_are_the_whole(
 ) -> None:
     expected = expected_matches.find(random_searches.ITEMS, body)
     for store in engines:
-        found = list[tuple[str, str]]()
+        walked = list[tuple[str, str]]()
         for page in _pages(store, body, size):
-            found += keys(page.items)
+            walked += keys(page.items)
             assert page.matched == len(expected)
-        assert found == expected
+        assert walked == expected
 
 
 def _pages(store: Catalog, body: Mapping[str, Any], size: int) -> Iterator[Any]:
@@ -111,13 +111,13 @@ NAMES = ["scenario", "variables", "year", "cmip6:table_id", "collection", "regio
 @given(body=random_searches.searches())
 def test_both_engines_count_alike(engines: tuple[Catalog, Catalog], body: dict[str, Any]) -> None:
     query = SearchQuery.from_values(body)
-    one, other = (store.aggregate(query, NAMES) for store in engines)
-    assert one == other
+    by_opensearch, by_sqlite = (store.aggregate(query, NAMES) for store in engines)
+    assert by_opensearch == by_sqlite
 
 
 def test_both_engines_sum_collections_up_alike(engines: tuple[Catalog, Catalog]) -> None:
-    one, other = (store.collections() for store in engines)
-    assert one == other
+    by_opensearch, by_sqlite = (store.collections() for store in engines)
+    assert by_opensearch == by_sqlite
 
 
 def scenarios(store: Catalog, **parameters: Any) -> list[str]:
@@ -144,12 +144,12 @@ PATTERNS = [
 
 def test_any_pattern_is_answered(patterned: Catalog) -> None:
     for pattern, expected in PATTERNS:
-        like = {"op": "like", "args": [{"property": "scenario"}, pattern]}
-        found = patterned.search(SearchQuery.from_values({"limit": 100, "filter": like}))
-        assert [item["properties"]["scenario"] for item in found.items] == expected, pattern
-        unlike = {"op": "not", "args": [like]}
+        fits = {"op": "like", "args": [{"property": "scenario"}, pattern]}
+        matching = patterned.search(SearchQuery.from_values({"limit": 100, "filter": fits}))
+        assert [item["properties"]["scenario"] for item in matching.items] == expected, pattern
+        unlike = {"op": "not", "args": [fits]}
         others = patterned.search(SearchQuery.from_values({"limit": 100, "filter": unlike}))
-        assert found.matched + others.matched == len(TEXTS), pattern
+        assert matching.matched + others.matched == len(TEXTS), pattern
 
 
 TEXTS = ["x", "yx", "*?\\", "%_", "\U0001f30d\U0001f30d", "", "a" * 30_000, "\ud7ff", "\ue000"]

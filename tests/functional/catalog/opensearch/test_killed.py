@@ -58,9 +58,9 @@ def sync(url: str, generation: str, region: str, names: Sequence[str]) -> SwapRe
     """Give a Region these Items, as a process of its own does it: only what differs is written."""
     store = OpenSearchCatalog(url)
     store.begin(generation, [region])
-    known = {one.source for one in store.known(region, "cmip6")}
-    wanted = {one.source: one for one in put([make_item(name, region) for name in names])}
-    changes: list[Put | Remove] = [one for source, one in wanted.items() if source not in known]
+    known = {change.source for change in store.known(region, "cmip6")}
+    wanted = {change.source: change for change in put([make_item(name, region) for name in names])}
+    changes: list[Put | Remove] = [change for source, change in wanted.items() if source not in known]
     changes += [Remove(source) for source in sorted(known - wanted.keys())]
     if changes:
         store.write(generation, region, "cmip6", changes)
@@ -75,8 +75,8 @@ def copies(url: str) -> list[str]:
     """Return the tasks in which OpenSearch copies indexes of this catalog."""
     action, prefix = "indices:data/write/reindex", url.rpartition("/")[2]
     answer = Client(url).request("GET", ["_tasks"], actions=action, detailed="true", group_by="none")
-    found = [task for task in answer["tasks"] if f"[{prefix}-" in task["description"]]
-    return [f"{task['node']}:{task['id']}" for task in found]
+    copying = [task for task in answer["tasks"] if f"[{prefix}-" in task["description"]]
+    return [f"{task['node']}:{task['id']}" for task in copying]
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def test_a_copy_that_somebody_ends_is_made_anew(opensearch_url: str) -> None:
         client.request("POST", ["_tasks", task, "_cancel"], wait_for_completion="true")
         ended.append(task)
 
-    # Of the Items and of their sources.
+    # Items and their sources are copied one after the other.
     with slow_copies(2, end):
         sync(opensearch_url, "g2", WEST, ["a", "b", "c"])
     assert len(ended) == 2

@@ -101,7 +101,7 @@ def test_a_collection_that_is_no_longer_declared_is_not_carried_over(store: Sqli
     declared = {WEST: ["cmip6"], EAST: ["cmip6"]}
     sync(store, "g2", {WEST: [make_item("a")]}, failed={EAST: "no route"}, declared=declared)
     assert ids(store) == ["a", "kept"]
-    assert [held["id"] for held in store.collections()] == ["cmip6"]
+    assert [collection["id"] for collection in store.collections()] == ["cmip6"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_several_writers_of_one_generation_lose_nothing(store: SqliteCatalog, tm
 
     with ThreadPoolExecutor(2) as pool:
         counts = dict(zip((WEST, EAST), pool.map(sync_region, (WEST, EAST)), strict=True))
-    store.swap("g1", {region: RegionOutcome(held) for region, held in counts.items()}, DECLARED)
+    store.swap("g1", {region: RegionOutcome(items) for region, items in counts.items()}, DECLARED)
     assert len(ids(store)) == 80
     both = {"op": "a_contains", "args": [{"property": "regions"}, [WEST, EAST]]}
     assert ids(store, filter=both) == sorted(item["id"] for item in shared)

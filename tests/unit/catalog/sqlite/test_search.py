@@ -114,12 +114,12 @@ def test_bbox_matches_across_the_antimeridian(
 ) -> None:
     fiji = [ring(174, -20, 180, -10)], [ring(-180, -20, -178, -10)]
     # The bbox of each is the globe's: it is the geometry that counts.
-    held = [
+    items_of_west = [
         make_item("africa", geometry={"type": "Polygon", "coordinates": ring(-10, -10, 10, 10)}),
         make_item("fiji", geometry={"type": "MultiPolygon", "coordinates": [half[0] for half in fiji]}),
         make_item("none", geometry=None, bbox=None),
     ]
-    sync(store, "g1", {WEST: held})
+    sync(store, "g1", {WEST: items_of_west})
     assert ids(store, bbox=bbox) == expected
 
 
@@ -129,7 +129,7 @@ def test_more_ids_than_sqlite_binds_are_searched(store: SqliteCatalog) -> None:
 
 
 def test_aggregation_counts_values(store: SqliteCatalog) -> None:
-    held = [
+    items_of_west = [
         make_item("a", properties={"scenario": "A1B", "variables": ["tas", "pr"]}),
         make_item("b", properties={"scenario": "A1B", "variables": ["tas"]}),
         make_item(
@@ -138,7 +138,7 @@ def test_aggregation_counts_values(store: SqliteCatalog) -> None:
         make_item("d", properties={"scenario": None}, collection="era5"),
     ]
     copy = make_item("a", EAST, properties={"scenario": "A1B", "variables": ["tas", "pr"]})
-    sync(store, "g1", {WEST: held, EAST: [copy]})
+    sync(store, "g1", {WEST: items_of_west, EAST: [copy]})
     names = ["collection", "regions", "variables", "scenario", "year"]
     matched, buckets = store.aggregate(SearchQuery(), names)
     assert matched == 4
@@ -162,7 +162,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> SqliteCatalog:
 
 
 def pages(store: SqliteCatalog, search: dict[str, Any], limit: int) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    keys: list[tuple[str, str]] = []
     token, matched = None, None
     while token is not None or matched is None:
         query = {
@@ -174,10 +174,10 @@ def pages(store: SqliteCatalog, search: dict[str, Any], limit: int) -> list[tupl
         assert matched in (None, page.matched)
         assert len(page.items) == limit or page.token is None
         assert page.items or page.matched == 0
-        found += [(item["collection"], item["id"]) for item in page.items]
+        keys += [(item["collection"], item["id"]) for item in page.items]
         token, matched = page.token, page.matched
-    assert matched == len(found)
-    return found
+    assert matched == len(keys)
+    return keys
 
 
 @settings(quick, max_examples=EXAMPLES)
@@ -191,14 +191,14 @@ def test_any_search_finds_the_right_items_in_order_whatever_the_page(
 
 
 @settings(quick, max_examples=EXAMPLES // 5)
-@given(held=items(), wanted=st.lists(searches(), min_size=4, max_size=4))
+@given(catalog=items(), wanted=st.lists(searches(), min_size=4, max_size=4))
 def test_any_items_are_found_by_any_search(
-    tmp_path_factory: pytest.TempPathFactory, held: list[dict[str, Any]], wanted: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, catalog: list[dict[str, Any]], wanted: list[dict[str, Any]]
 ) -> None:
     store = SqliteCatalog(f"sqlite:///{tmp_path_factory.mktemp('catalog')}/catalog.sqlite")
-    sync(store, "g1", {WEST: held})
+    sync(store, "g1", {WEST: catalog})
     for search in wanted:
-        assert pages(store, search, 3) == find(held, search)
+        assert pages(store, search, 3) == find(catalog, search)
 
 
 def test_the_fixed_items_tell_searches_apart(fixed: SqliteCatalog) -> None:

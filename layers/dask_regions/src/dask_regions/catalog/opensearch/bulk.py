@@ -66,15 +66,18 @@ class Documents:
         NotFoundError
             Where the index is gone, because another generation was swapped in.
         """
-        found = {}
+        documents = {}
         for start in range(0, len(ids), _GET):
             body = {"ids": list(ids[start : start + _GET])}
-            for one in self._client.request("POST", [index, "_mget"], body)["docs"]:
-                if "error" in one:
+            for document in self._client.request("POST", [index, "_mget"], body)["docs"]:
+                if "error" in document:
                     raise NotFoundError(_OVERTAKEN)
-                if one["found"]:
-                    found[one["_id"]] = (one["_source"], Version(one["_seq_no"], one["_primary_term"]))
-        return found
+                if document["found"]:
+                    documents[document["_id"]] = (
+                        document["_source"],
+                        Version(document["_seq_no"], document["_primary_term"]),
+                    )
+        return documents
 
     def write(self, index: str, changes: Sequence[Change]) -> set[str]:
         """Apply changes; return the ids of those that came too late, to be read and changed again.

@@ -57,7 +57,7 @@ _WEIGHTS = {
 _MAXIMUM_WILDCARDS = 6
 _MAXIMUM_PATTERN = 200
 # Any whole number of a catalog is nearer to zero.
-_FAR = 1 << 60
+_BEYOND_WHOLE_NUMBERS = 1 << 60
 
 
 def to_query(expression: Expression, select: Select) -> Query:
@@ -89,18 +89,18 @@ def _walk(expression: Expression, wanted: bool, select: Select) -> Query:
         case Comparison():
             return _comparison(expression, wanted)
         case Text(phrases):
-            found = _any({"match_phrase": {"words": " ".join(phrase)}} for phrase in phrases)
-            return found if wanted else _no(found)
+            matches = _any({"match_phrase": {"words": " ".join(phrase)}} for phrase in phrases)
+            return matches if wanted else _no(matches)
         case Spatial(operator, geometry):
-            found = _terms("geometry", select(operator, geometry))
-            return found if wanted else _without({"exists": {"field": "geometry"}}, found)
+            matches = _terms("geometry", select(operator, geometry))
+            return matches if wanted else _without({"exists": {"field": "geometry"}}, matches)
         case In(operand) | Like(operand) | Array(_, operand):
-            found = _found(expression)
-            return found if wanted else _without(_exists(operand), found)
+            matches = _matches(expression)
+            return matches if wanted else _without(_exists(operand), matches)
     raise AssertionError(f"{expression!r} is no expression")
 
 
-def _found(expression: In | Like | Array) -> Query:
+def _matches(expression: In | Like | Array) -> Query:
     match expression:
         case In(operand, values):
             return _terms(_field(operand), _literals(operand, values))
@@ -141,7 +141,7 @@ def _compared(operand: Property | CaseFolded, operator: str, value: Scalar) -> Q
 def _whole(operand: Property | CaseFolded, operator: str, value: Scalar) -> Query:
     """Compare a whole number with any: where that has a fraction, the whole numbers beside it decide."""
     assert not isinstance(value, str), "the query model compares numbers with numbers"
-    value = max(-_FAR, min(_FAR, value))
+    value = max(-_BEYOND_WHOLE_NUMBERS, min(_BEYOND_WHOLE_NUMBERS, value))
     below = math.floor(value)
     if value == below:
         return _compared(operand, operator, below)
@@ -194,7 +194,7 @@ def _contained(operand: Property, values: Sequence[str]) -> Query:
 def _literals(operand: Property | CaseFolded, values: Sequence[Scalar]) -> list[Scalar]:
     if _property(operand).queryable.kind != "integer":
         return [_literal(operand, value) for value in values]
-    return [int(value) for value in values if value == int(value) and abs(int(value)) < _FAR]
+    return [int(value) for value in values if value == int(value) and abs(int(value)) < _BEYOND_WHOLE_NUMBERS]
 
 
 def _literal(operand: Property | CaseFolded, value: Scalar) -> Scalar:

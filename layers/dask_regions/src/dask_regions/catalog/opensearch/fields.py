@@ -37,19 +37,19 @@ __all__ = [
 VALUES, FOLDED, SIZES = "values", "folded", "sizes"
 
 _KEYWORD: dict[str, Any] = {"type": "keyword"}
-_LONG: dict[str, Any] = {"type": "long"}
+_WHOLE_NUMBER: dict[str, Any] = {"type": "long"}
 # Kept, not looked into.
 _STORED: dict[str, Any] = {"type": "object", "enabled": False}
 # Timestamps are microseconds since 1970: exact from the year 1 to 9999, which OpenSearch's dates are not.
 _TYPES: dict[Kind, dict[str, Any]] = {
     "string": _KEYWORD,
     "strings": _KEYWORD,
-    "timestamp": _LONG,
-    "integer": _LONG,
+    "timestamp": _WHOLE_NUMBER,
+    "integer": _WHOLE_NUMBER,
 }
 _SEARCHED = (*QUERYABLES.values(), BEGAN, ENDED)
 # Lucene refuses longer terms.
-_LONGEST_TERM = 32_766
+_MAX_TERM_BYTES = 32_766
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +149,6 @@ def _add(document: dict[str, Any], queryable: Queryable, value: Any, label: str)
     elif queryable.kind == "string":
         document[FOLDED][queryable.name] = fold(value)
     texts = [value, fold(value)] if queryable.kind == "string" else value if isinstance(value, list) else []
-    if any(len(text.encode()) > _LONGEST_TERM for text in texts):
-        raise RequestError(label, f"{queryable.name} is longer than {_LONGEST_TERM} bytes; shorten it")
+    if any(len(text.encode()) > _MAX_TERM_BYTES for text in texts):
+        raise RequestError(label, f"{queryable.name} is longer than {_MAX_TERM_BYTES} bytes; shorten it")
     document[VALUES][queryable.name] = value

@@ -34,17 +34,17 @@ class Summaries:
     def make(self, target: Target) -> tuple[int, dict[str, int]]:
         """Store the summary of an index; return the number of its Items, in all and by Region."""
         answer = self._client.search(target.items, _request())
-        count, found = answer["hits"]["total"]["value"], answer["aggregations"]
+        count, aggregated = answer["hits"]["total"]["value"], answer["aggregations"]
         content = {
             "id": target.collection,
             "items": count,
-            "bbox": _bbox(found),
-            "interval": _interval(found),
-            "summaries": _values(found),
+            "bbox": _bbox(aggregated),
+            "interval": _interval(aggregated),
+            "summaries": _values(aggregated),
         }
         source = {"kind": "summary", "generation": target.generation, "content": content}
         self._control.replace(summary_id(target.items), source)
-        regions = {bucket["key"]: bucket["doc_count"] for bucket in found["holders"]["buckets"]}
+        regions = {bucket["key"]: bucket["doc_count"] for bucket in aggregated["holders"]["buckets"]}
         return count, dict(sorted(regions.items()))
 
 
@@ -62,20 +62,20 @@ def _request() -> dict[str, Any]:
     return {"size": 0, "track_total_hits": True, "aggs": asked}
 
 
-def _bbox(found: Mapping[str, Any]) -> list[float] | None:
-    sides = [found[side]["value"] for side in _SIDES]
+def _bbox(aggregated: Mapping[str, Any]) -> list[float] | None:
+    sides = [aggregated[side]["value"] for side in _SIDES]
     return None if None in sides else sides
 
 
-def _interval(found: Mapping[str, Any]) -> list[str] | None:
-    ends = [bucket["key"] for name in ("first", "last") for bucket in found[name]["buckets"]]
+def _interval(aggregated: Mapping[str, Any]) -> list[str] | None:
+    ends = [bucket["key"] for name in ("first", "last") for bucket in aggregated[name]["buckets"]]
     return [from_microseconds(end).replace(".000000Z", "Z") for end in ends] or None
 
 
-def _values(found: Mapping[str, Any]) -> dict[str, list[str | int]]:
+def _values(aggregated: Mapping[str, Any]) -> dict[str, list[str | int]]:
     summaries = {}
     for queryable in FACETS:
-        values = [bucket["key"] for bucket in found[f"values:{queryable.name}"]["buckets"]]
+        values = [bucket["key"] for bucket in aggregated[f"values:{queryable.name}"]["buckets"]]
         if 0 < len(values) <= _VALUES:
             summaries[queryable.name] = values
     return summaries

@@ -40,13 +40,13 @@ from dask_regions.errors import UnavailableError
 __all__ = ["Reader"]
 
 # Answers that are kept: a count of many Items takes longer than finding a page of them.
-_KEPT = 1000
+_MAX_ANSWERS = 1000
 # Free texts whose Items are kept: 10 bytes each.
-_LISTED = 30
+_MAX_FREE_TEXTS = 30
 # Items with a free text, from which on they are looked for among all in order.
-_MANY = 2_000
-# Of SQLite's machine, between two looks at the clock: about a millisecond.
-_STEPS = 100_000
+_MAX_ITEMS_TO_LIST_FIRST = 2_000
+# SQLite's machine looks at the clock after so many steps: about every millisecond.
+_STEPS_BETWEEN_LOOKS = 100_000
 # The plus sign keeps SQLite from starting with them and sorting.
 _IN_ORDER = "+number IN"
 
@@ -81,7 +81,7 @@ class Reader:
         self._connection = open_reader(path)
         self._lock = RLock()
         self._deadline = _Deadline()
-        self._connection.set_progress_handler(self._deadline.passed, _STEPS)
+        self._connection.set_progress_handler(self._deadline.passed, _STEPS_BETWEEN_LOOKS)
         self._listed: dict[str, tuple[str, int]] = {}
         self._names = count()
         self._answers: OrderedDict[bytes, list[Any]] = OrderedDict()
@@ -115,8 +115,8 @@ class Reader:
         numbers: list[int] = []
         for part, order in ranges(keys, position):
             text, values = conjunction([condition, part])
-            found = f"SELECT number FROM item WHERE {text} ORDER BY {order} LIMIT ?"
-            rows = self._rows(found, (*values, query.limit + 1 - len(numbers)))
+            statement = f"SELECT number FROM item WHERE {text} ORDER BY {order} LIMIT ?"
+            rows = self._rows(statement, (*values, query.limit + 1 - len(numbers)))
             numbers += [number for (number,) in rows]
             if len(numbers) > query.limit:
                 break
@@ -199,19 +199,20 @@ class Reader:
         """
         # Letters and digits only, but quoted: AND, OR and NOT are words too.
         match = " OR ".join(f'"{" ".join(phrase)}"' for phrase in phrases)
-        name, found = self._listed.pop(match) if match in self._listed else self._list(match)
-        self._listed[match] = name, found
-        if len(self._listed) > _LISTED:
+        name, items = self._listed.pop(match) if match in self._listed else self._list(match)
+        self._listed[match] = name, items
+        if len(self._listed) > _MAX_FREE_TEXTS:
             oldest, _ = self._listed.pop(next(iter(self._listed)))
             self._rows(f"DROP TABLE temp.{oldest}")
-        return f"{_IN_ORDER if found > _MANY else 'number IN'} (SELECT number FROM temp.{name})"
+        test = _IN_ORDER if items > _MAX_ITEMS_TO_LIST_FIRST else "number IN"
+        return f"{test} (SELECT number FROM temp.{name})"
 
     def _list(self, match: str) -> tuple[str, int]:
         name = f"found_{next(self._names)}"
         self._rows(f"CREATE TEMP TABLE {name} (number INTEGER PRIMARY KEY)")
         self._rows(f"INSERT INTO temp.{name} SELECT rowid FROM words WHERE words MATCH ?", (match,))
-        ((found,),) = self._rows(f"SELECT count(*) FROM temp.{name}")
-        return name, int(found)
+        ((items,),) = self._rows(f"SELECT count(*) FROM temp.{name}")
+        return name, int(items)
 
     def geometries(self, operator: SpatialOperator, geometry: Mapping[str, Any]) -> tuple[Sequence[int], int]:
         """Return the numbers of the geometries that fit, and how many there are in all."""
@@ -253,7 +254,7 @@ class Reader:
                 self._answers.move_to_end(key)
             else:
                 self._answers[key] = self._rows(*statement)
-                if len(self._answers) > _KEPT:
+                if len(self._answers) > _MAX_ANSWERS:
                     self._answers.popitem(last=False)
             return self._answers[key]
 

@@ -182,8 +182,8 @@ def _glob(pattern: str) -> str:
     )
 
 
-def _array(operator: str, held: str, wanted: Sequence[str]) -> Sql:
-    elements = f"SELECT value FROM json_each({held})"
+def _array(operator: str, array: str, wanted: Sequence[str]) -> Sql:
+    elements = f"SELECT value FROM json_each({array})"
     contains = f"NOT EXISTS (SELECT 1 FROM json_each(?) w WHERE w.value NOT IN ({elements}))"
     contained = f"NOT EXISTS ({elements} WHERE value NOT IN (SELECT value FROM json_each(?)))"
     overlaps = f"EXISTS ({elements} WHERE value IN (SELECT value FROM json_each(?)))"
@@ -195,4 +195,4 @@ def _array(operator: str, held: str, wanted: Sequence[str]) -> Sql:
     }[operator]
     # json_each(NULL) is an empty array: without CASE, unknown would become true or false.
     values = (json.dumps(wanted, ensure_ascii=False),) * text.count("?")
-    return Sql(f"(CASE WHEN {held} IS NOT NULL THEN {text} END)", values)
+    return Sql(f"(CASE WHEN {array} IS NOT NULL THEN {text} END)", values)
