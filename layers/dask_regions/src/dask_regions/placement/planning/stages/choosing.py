@@ -48,7 +48,7 @@ def choose(problem: Problem, assignment: Assignment) -> Assignment:
     the tasks are spread over both: what crosses takes both directions of the link at once.
     """
     open_tasks = [key for key in assignment.undecided if assignment.regions[key] is OPEN]
-    prices = price(problem, assignment, open_tasks) if open_tasks else Prices([], {}, {}, set())
+    prices = price(problem, assignment, open_tasks) if open_tasks else Prices([], {}, set())
     regions = _choose_backward(problem, assignment, prices)
     if 0 < len(open_tasks) <= _MAX_TASKS_TO_COMPARE and not prices.spread:
         regions = _one_region_if_cheaper(problem, assignment, open_tasks, prices.regions, regions)
@@ -67,7 +67,7 @@ def _choose_backward(problem: Problem, assignment: Assignment, prices: Prices) -
             regions[key] = _with_most_consumers(key, assignment, regions)
         elif key in prices.spread:
             region = min(prices.about_least(key), key=lambda region: (received_nbytes[region], region))
-            received_nbytes[region] += prices.least[key]
+            received_nbytes[region] += prices.costs[key][1]
             regions[key] = region
         else:
             needed_in = _needed_in(key, assignment, regions)
@@ -83,7 +83,7 @@ def _cheapest(prices: Prices, key: Key, nbytes: float, needed_in: Collection[Reg
     Of equal ones it is one where the result is needed, so that a whole group goes where its consumers are.
     """
     cheapest, least = "", float("inf")
-    for region, cost in zip(prices.regions, prices.costs[key], strict=True):
+    for region, cost in zip(prices.regions, prices.costs[key][0], strict=True):
         here = region in needed_in
         total = round(cost + nbytes * (len(needed_in) - here)) - 0.5 * here
         if total < least:

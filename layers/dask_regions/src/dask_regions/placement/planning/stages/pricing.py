@@ -28,22 +28,21 @@ class Prices:
     regions
         Regions to choose from, sorted.
     costs
-        Open task to bytes that cross for it to be in each of these, in their order.
-    least
-        Open task to the least of these.
+        Open task to the bytes that cross for it to be in each of these, in their order, and the least of
+        them. One dict: the hash of a block's key is computed anew at every look-up.
     spread
         Tasks that are to be spread over the Regions in which they cost about the least.
     """
 
     regions: list[Region]
-    costs: dict[Key, list[float]]
-    least: dict[Key, float]
+    costs: dict[Key, tuple[list[float], float]]
     spread: set[Key]
 
     def about_least(self, key: Key) -> list[Region]:
         """Return the Regions in which a task costs about the least."""
-        limit = self.least[key] * (1 + _EQUAL_WITHIN_SHARE)
-        pairs = zip(self.regions, self.costs[key], strict=True)
+        costs, least = self.costs[key]
+        limit = least * (1 + _EQUAL_WITHIN_SHARE)
+        pairs = zip(self.regions, costs, strict=True)
         return [region for region, cost in pairs if cost <= limit]
 
 
@@ -58,9 +57,9 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
     """
     regions = _regions_to_choose_from(problem, assignment)
     numbers = {region: number for number, region in enumerate(regions)}
-    shares = _shares(problem, assignment)
+    consumers = _count_consumers(problem, assignment)
     graph, nbytes_of, assigned = problem.graph, problem.nbytes, assignment.regions
-    prices = Prices(regions, {}, {}, set())
+    prices = Prices(regions, {}, set())
     above_spread: set[Key] = set()
     for key in open_tasks:
         inputs = graph[key].dependencies
@@ -70,17 +69,18 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
             region = assigned[dependency]
             if region is FREE:
                 continue
-            nbytes, share = nbytes_of(dependency), shares[dependency]
+            nbytes, share = nbytes_of(dependency), 1 / consumers[dependency]
             if region is OPEN:
-                brought = prices.least[dependency] + nbytes
-                for number, cost in enumerate(prices.costs[dependency]):
+                costs_of_input, least = prices.costs[dependency]
+                brought = least + nbytes
+                for number, cost in enumerate(costs_of_input):
                     costs[number] += min(brought, cost) * share
             else:
                 everywhere += nbytes * share
                 if region in numbers:
                     costs[numbers[region]] -= nbytes * share
-        prices.costs[key] = [cost + everywhere for cost in costs]
-        prices.least[key] = min(prices.costs[key])
+        costs = [cost + everywhere for cost in costs]
+        prices.costs[key] = costs, min(costs)
         if not above_spread.isdisjoint(inputs) or not prices.spread.isdisjoint(inputs):
             above_spread.add(key)
         elif _is_to_be_spread(key, nbytes_of(key), prices):
@@ -90,7 +90,7 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
 
 def _is_to_be_spread(key: Key, nbytes: float, prices: Prices) -> bool:
     """Whether much data meets in a task, it may do so in several Regions, and little comes of it."""
-    surplus = prices.least[key] - _SPREAD_ABOVE_BYTES
+    surplus = prices.costs[key][1] - _SPREAD_ABOVE_BYTES
     return nbytes <= _EQUAL_WITHIN_SHARE * surplus and len(prices.about_least(key)) > 1
 
 
@@ -102,9 +102,9 @@ def _regions_to_choose_from(problem: Problem, assignment: Assignment) -> list[Re
     return sorted(regions)
 
 
-def _shares(problem: Problem, assignment: Assignment) -> dict[Key, float]:
-    """Return the share of an input's cost that each task bears of those that may take it elsewhere."""
+def _count_consumers(problem: Problem, assignment: Assignment) -> Counter[Key]:
+    """Return how many tasks that may take it elsewhere share an input's cost, the client included."""
     takers: Collection[Key] = [*assignment.undecided, *assignment.takers]
     consumers = Counter(chain.from_iterable(problem.graph[key].dependencies for key in takers))
     consumers.update(problem.delivered)
-    return {key: 1 / count for key, count in consumers.items()}
+    return consumers
