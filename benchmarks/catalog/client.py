@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 __all__ = ["Client", "Load", "Request", "post"]
 
 #: Seconds for one answer.
-_PATIENCE = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class Request(NamedTuple):
@@ -145,7 +145,7 @@ class Client:
             f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n\r\n".encode()
             + request.body
         )
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
             return int(head[9:12]), await reader.readexactly(_length(head))
 

@@ -30,7 +30,7 @@ _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 #: Seconds of packets in a link's queue from which it is not read; a few schedules of this process.
 _QUEUE = 0.05
 #: Packets read from a link before another gets its turn.
-_BURST = 64
+_PACKETS_AT_ONCE = 64
 _LARGEST_PACKET = 65_600
 _CONTROL = 0
 
@@ -100,7 +100,7 @@ class Router:
 
     def _accept(self, link: Link) -> None:
         now = time.monotonic()
-        for _ in range(_BURST):
+        for _ in range(_PACKETS_AT_ONCE):
             try:
                 packet = os.read(link.tun, _LARGEST_PACKET)
             except BlockingIOError:

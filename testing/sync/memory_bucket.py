@@ -36,8 +36,8 @@ class MemoryObjects:
         self.requests.append(f"LIST {prefix}")
         keys = self._below(prefix)
         start = bisect_right(keys, after)
-        found = keys[start : start + self.page_size]
-        return [self._stored(key) for key in found], start + len(found) < len(keys)
+        page_of_keys = keys[start : start + self.page_size]
+        return [self._stored(key) for key in page_of_keys], start + len(page_of_keys) < len(keys)
 
     def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:
         """Yield the prefixes one ``/`` below a prefix and its objects."""

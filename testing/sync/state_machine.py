@@ -67,15 +67,15 @@ class _FakeFsx:
 
     def describe(self, response: FSxResponse) -> str:
         wanted = json.loads(response.body).get("TaskIds")
-        found = [dict(task) for task in self.tasks.values() if not wanted or task["TaskId"] in wanted]
-        for task in found if wanted else []:
+        tasks = [dict(task) for task in self.tasks.values() if not wanted or task["TaskId"] in wanted]
+        for task in tasks if wanted else []:
             if self.looks > 0:
                 self.looks -= 1
                 continue
             task["Lifecycle"] = self.outcome.get(task["FileSystemId"], "SUCCEEDED")
             task["FailureDetails"] = {"Message": "bucket gone"} if task["Lifecycle"] == "FAILED" else {}
             self.tasks[task["TaskId"]] = task
-        return json.dumps({"DataRepositoryTasks": found})
+        return json.dumps({"DataRepositoryTasks": tasks})
 
 
 class System:

@@ -76,8 +76,8 @@ class SyntheticBucket:
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects beyond ``after``, and whether there are more."""
         self.lists += 1
-        found = list(islice(self._listing(prefix, after), _PAGE + 1))
-        return found[:_PAGE], len(found) > _PAGE
+        objects = list(islice(self._listing(prefix, after), _PAGE + 1))
+        return objects[:_PAGE], len(objects) > _PAGE
 
     def level(self, prefix: str) -> Iterator[tuple[list[str], list[StoredObject]]]:
         """Yield the prefixes one ``/`` below a prefix; not below a store."""
