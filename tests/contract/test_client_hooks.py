@@ -47,7 +47,7 @@ def test_a_callable_scheduler_gets_what_a_client_gets() -> None:
     assert len(keys) == len(other_keys) == 2, PLAN
     assert type(expression) is type(other), PLAN
     # Tasks that put a result together are named anew by every call of `compute`.
-    graphs = [found.__dask_graph__() for found in (expression, other)]
+    graphs = [expr.__dask_graph__() for expr in (expression, other)]
     named = [{key for key in graph if FINALIZE not in str(key)} for graph in graphs]
     assert named[0], PLAN
     assert named[0] == named[1], PLAN

@@ -110,17 +110,17 @@ async def test_the_timeout_of_waiting_is_an_attribute_and_its_error_names_the_re
 
 
 async def test_task_states_have_what_planning_reads(scheduler: Scheduler, client: Client) -> None:
-    one = client.submit(int)
-    two = client.submit(lambda x: x, one)
-    await two
-    task = scheduler.tasks[one.key]
+    first = client.submit(int)
+    second = client.submit(lambda x: x, first)
+    await second
+    task = scheduler.tasks[first.key]
     look = "look at planning/cluster.py and hooks/scheduler/materialize.py"
     assert isinstance(task.run_spec, GraphNode), look
     assert task.nbytes > 0, look
     assert len(task.group) == 1, look
     assert task.who_has is not None, look
     assert {ws.resources[REGION] for ws in task.who_has} == {1}, look
-    assert {ts.key for ts in task.dependents} == {two.key}, look
+    assert {ts.key for ts in task.dependents} == {second.key}, look
     for restriction in ("worker_restrictions", "host_restrictions", "resource_restrictions"):
         assert not getattr(task, restriction), look
 

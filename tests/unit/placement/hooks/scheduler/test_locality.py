@@ -23,8 +23,8 @@ def stolen(holder: Any, victim: Any, thief: Any, restrictions: Any) -> bool:
     task = SimpleNamespace(
         dependencies=[dependency], processing_on=victim, resource_restrictions=restrictions
     )
-    found = locality.get_thief(None, task, _Workers([thief]), occupancies={})  # type: ignore[arg-type]
-    return found is thief
+    chosen = locality.get_thief(None, task, _Workers([thief]), occupancies={})  # type: ignore[arg-type]
+    return chosen is thief
 
 
 class _Workers(list[Any]):
