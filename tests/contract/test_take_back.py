@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client, Event, Scheduler, Worker
 
@@ -91,7 +92,9 @@ async def worker(scheduler: Scheduler) -> Any:
 
 async def test_what_is_done_to_a_scheduler_is_declared_and_taken_back(scheduler: Scheduler) -> None:
     before = snapshot(scheduler)
-    scheduler_preload.attach(scheduler, Settings(aws_region="eu-west-2", no_workers_timeout=123.0))
+    # A scheduler of a process that has been attached before starts with our defaults.
+    with dask.config.set({"distributed.scheduler.worker-ttl": "45s"}):
+        scheduler_preload.attach(scheduler, Settings(aws_region="eu-west-2", no_workers_timeout=123.0))
     changed = differences(before, snapshot(scheduler)) - {f"{added}, sorted" for added in ADDED}
     assert changed == declared(lambda module: not module.startswith("worker.")), "look at hooks/overrides.py"
     scheduler_preload.detach(scheduler)
