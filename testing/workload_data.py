@@ -34,7 +34,7 @@ def make(directory: Path, size: Size) -> dict[str, Path]:
     directory
         Gets a folder per size.
     size
-        Their shapes and chunks. 600 MB for ``FULL``.
+        Their shapes and chunks. 600 MB for ``FULL_SIZE``.
 
     Returns
     -------

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
-__all__ = ["CLIENT", "EAST", "FULL", "REGIONS", "SMALL", "WEST", "WORKLOADS", "Size", "Workload", "time_axis"]
+__all__ = [
+    "CLIENT",
+    "EAST",
+    "FULL_SIZE",
+    "REGIONS",
+    "SMALL_SIZE",
+    "WEST",
+    "WORKLOADS",
+    "Size",
+    "Workload",
+    "time_axis",
+]
 
 CLIENT, EAST, WEST = "eu-west-2", "us-east-1", "us-west-2"
 
@@ -59,9 +70,9 @@ class Size:
 
 
 #: Two arrays of 200 MB in chunks of 2.5 MB, and the Met Office's job at a quarter of its 960 x 1280.
-FULL = Size(400, 250, 250, 5, 18, 33, 240, 320)
+FULL_SIZE = Size(400, 250, 250, 5, 18, 33, 240, 320)
 #: The same numbers of chunks, of 100 kB.
-SMALL = Size(400, 50, 50, 5, 18, 33, 40, 50)
+SMALL_SIZE = Size(400, 50, 50, 5, 18, 33, 40, 50)
 
 
 def time_axis(size: Size) -> pd.DatetimeIndex:

@@ -19,7 +19,7 @@ import click
 from benchmarks.catalog import imports, opensearch, ours, peer
 from benchmarks.catalog.client import Client, post
 from benchmarks.catalog.document import update
-from benchmarks.catalog.items import LARGEST, Archive, configure
+from benchmarks.catalog.items import MAX_ITEMS, Archive, configure
 from benchmarks.catalog.measure import Handlers, Server, difference, latencies, loads, sqlite_pages
 from benchmarks.catalog.queries import QUERIES
 from benchmarks.catalog.report import Outcome, as_json, bars, percentile_99, tables
@@ -42,8 +42,8 @@ class _Order:
 
 
 @click.command()
-@click.option("--items", default=500_000, show_default=True, type=click.IntRange(1000, LARGEST))
-@click.option("--sqlite-items", default=200_000, show_default=True, type=click.IntRange(1000, LARGEST))
+@click.option("--items", default=500_000, show_default=True, type=click.IntRange(1000, MAX_ITEMS))
+@click.option("--sqlite-items", default=200_000, show_default=True, type=click.IntRange(1000, MAX_ITEMS))
 @click.option("--requests", default=250, show_default=True, help="of each kind, to each server")
 @click.option("--seconds", default=10.0, show_default=True, help="of each kind, by 16 connections")
 @click.option("--connections", default=16, show_default=True, help="at once")

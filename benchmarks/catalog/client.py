@@ -116,18 +116,18 @@ class Client:
         source = itertools.cycle(requests)
         start = time.perf_counter()
         runs = (self._until(source, start + seconds) for _ in range(connections))
-        found = list(itertools.chain.from_iterable(await asyncio.gather(*runs)))
+        answers = list(itertools.chain.from_iterable(await asyncio.gather(*runs)))
         elapsed = time.perf_counter() - start
-        good = [latency for status, latency in found if status == 200]
-        return Load(len(good), len(found) - len(good), elapsed, good)
+        good = [latency for status, latency in answers if status == 200]
+        return Load(len(good), len(answers) - len(good), elapsed, good)
 
     async def _until(self, source: Iterator[Request], end: float) -> list[tuple[int, float]]:
-        found = []
+        answers = []
         async with self._connection() as (reader, writer):
             while (start := time.perf_counter()) < end:
                 status, _ = await self._send(reader, writer, next(source))
-                found.append((status, time.perf_counter() - start))
-        return found
+                answers.append((status, time.perf_counter() - start))
+        return answers
 
     @asynccontextmanager
     async def _connection(self) -> Any:

@@ -71,7 +71,7 @@ def measure(datasets: Path, repeats: int) -> dict[str, Start]:
     """
     environment = peer.install()
     with TemporaryDirectory(prefix="dask-regions-imports-") as temporary:
-        found: dict[bool, dict[str, list[float]]] = {}
+        starts: dict[bool, dict[str, list[float]]] = {}
         for bare in (False, True):
             with _paths(Path(temporary), peer.packages(environment), bare) as (layer, packages):
                 programs = _programs(layer, packages, datasets)
@@ -79,10 +79,10 @@ def measure(datasets: Path, repeats: int) -> dict[str, Start]:
                 for _ in range(repeats + 1):
                     for name, (code, variables) in programs.items():
                         seconds[name].append(_start(code, variables, bare))
-                found[bare] = seconds
+                starts[bare] = seconds
     # The first start of each warms up: it writes bytecode, and fills the page cache.
     return {
-        name: Start(median(found[False][name][1:]), median(found[True][name][1:])) for name in found[False]
+        name: Start(median(starts[False][name][1:]), median(starts[True][name][1:])) for name in starts[False]
     }
 
 

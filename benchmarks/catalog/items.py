@@ -19,7 +19,7 @@ from dask_regions.models import Configuration, Dataset
 __all__ = [
     "COLLECTIONS",
     "EXPERIMENTS",
-    "LARGEST",
+    "MAX_ITEMS",
     "REGIONS",
     "SOURCES",
     "TABLES",
@@ -120,8 +120,8 @@ _PAIRS = tuple((table, variable) for table, (_, _, names) in TABLES.items() for 
 _MEMBERS = 5
 _RADICES = (len(SOURCES), len(EXPERIMENTS), len(_PAIRS), _MEMBERS)
 #: Items at most.
-LARGEST = len(SOURCES) * len(EXPERIMENTS) * len(_PAIRS) * _MEMBERS
-# It has no divisor in common with LARGEST: its multiples visit every combination once.
+MAX_ITEMS = len(SOURCES) * len(EXPERIMENTS) * len(_PAIRS) * _MEMBERS
+# It has no divisor in common with MAX_ITEMS: its multiples visit every combination once.
 _STRIDE = 319_993
 _OCEAN = ("Omon", "Oday", "SImon", "SIday")
 
@@ -147,8 +147,8 @@ class Facets(NamedTuple):
 
 
 def facets(number: int) -> Facets:
-    """Return the facets of a dataset, 0 to ``LARGEST`` - 1."""
-    rest, digits = number * _STRIDE % LARGEST, []
+    """Return the facets of a dataset, 0 to ``MAX_ITEMS`` - 1."""
+    rest, digits = number * _STRIDE % MAX_ITEMS, []
     for radix in _RADICES:
         rest, digit = divmod(rest, radix)
         digits.append(digit)
@@ -202,71 +202,75 @@ class Archive:
         self.count = count
         self._datasets = {(copy.region, copy.id): copy for copy in configuration.copies}
 
-    def held(self, region: str, collection: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def items_in(self, region: str, collection: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield source (prefix of the keys) and Item of all that a Region holds of a Collection."""
         dataset = self._datasets[region, collection]
         for number in range(self.count):
-            if region in regions(number) and (found := facets(number)).collection == collection:
-                yield _item(found, dataset)
+            if region in regions(number) and (identity := facets(number)).collection == collection:
+                yield _item(identity, dataset)
 
     def merged(self) -> Iterator[dict[str, Any]]:
         """Yield every Item as the catalog answers with it, Regions' copies merged."""
         for number in range(self.count):
-            found = facets(number)
-            copies = [_item(found, self._datasets[r, found.collection])[1] for r in regions(number)]
+            identity = facets(number)
+            copies = [_item(identity, self._datasets[r, identity.collection])[1] for r in regions(number)]
             yield copies[0] if len(copies) == 1 else merge(copies)
 
 
-def _item(found: Facets, dataset: Dataset) -> tuple[str, dict[str, Any]]:
-    institution, _, last = SOURCES[found.source]
-    _, first_year, last_year = EXPERIMENTS[found.experiment]
-    frequency, dimensions, _ = TABLES[found.table]
+def _item(identity: Facets, dataset: Dataset) -> tuple[str, dict[str, Any]]:
+    institution, _, last = SOURCES[identity.source]
+    _, first_year, last_year = EXPERIMENTS[identity.experiment]
+    frequency, dimensions, _ = TABLES[identity.table]
     if frequency.endswith("hr"):
         first_year = max(first_year, 1950)
-    member, grid = f"r{found.member}i1p1f1", "gn"
+    member, grid = f"r{identity.member}i1p1f1", "gn"
     interval = (f"{first_year}-01-01T00:00:00Z", f"{last_year}-{last}T23:59:59Z")
     parts = [
         institution,
-        found.source,
-        found.experiment,
+        identity.source,
+        identity.experiment,
         member,
-        found.table,
-        found.variable,
+        identity.table,
+        identity.variable,
         grid,
         "v20190815",
     ]
     source = f"{dataset.prefix}{'/'.join(parts)}/"
-    box = _box(found)
+    box = _box(identity)
     description = Description(
         interval=interval,
         bbox=box,
         dimensions=_dimensions(dimensions, interval, box),
-        variables={found.variable: {"type": "data", "dimensions": list(dimensions), "unit": "1"}},
-        names=(found.variable,),
+        variables={identity.variable: {"type": "data", "dimensions": list(dimensions), "unit": "1"}},
+        names=(identity.variable,),
     )
-    properties = {
-        "title": f"{found.source} {found.experiment} {found.variable} {found.table}",
-        "scenario": found.experiment,
-        "cmip6:activity_id": found.activity,
-        "cmip6:institution_id": institution,
-        "cmip6:source_id": found.source,
-        "cmip6:experiment_id": found.experiment,
-        "cmip6:variant_label": member,
-        "cmip6:table_id": found.table,
-        "cmip6:variable_id": found.variable,
-        "cmip6:grid_label": grid,
-        "cmip6:frequency": frequency,
-    }
+    properties = _properties(identity, institution, member, grid, frequency)
     fields = {"zarr:consolidated": True, "zarr:zarr_format": 2, "zarr:node_type": "group"}
     assets = {"zarr": asset(dataset, source, ZARR, **fields)}
-    item_id = ".".join(["CMIP6", found.activity, *parts])
+    item_id = ".".join(["CMIP6", identity.activity, *parts])
     return source, item(dataset, item_id, description, interval, assets, properties)
 
 
-def _box(found: Facets) -> tuple[float, float, float, float]:
+def _properties(identity: Facets, institution: str, member: str, grid: str, frequency: str) -> dict[str, Any]:
+    return {
+        "title": f"{identity.source} {identity.experiment} {identity.variable} {identity.table}",
+        "scenario": identity.experiment,
+        "cmip6:activity_id": identity.activity,
+        "cmip6:institution_id": institution,
+        "cmip6:source_id": identity.source,
+        "cmip6:experiment_id": identity.experiment,
+        "cmip6:variant_label": member,
+        "cmip6:table_id": identity.table,
+        "cmip6:variable_id": identity.variable,
+        "cmip6:grid_label": grid,
+        "cmip6:frequency": frequency,
+    }
+
+
+def _box(identity: Facets) -> tuple[float, float, float, float]:
     """All round the Earth, between the centres of the outermost cells."""
-    spacing = SOURCES[found.source][1]
-    if found.table in _OCEAN:
+    spacing = SOURCES[identity.source][1]
+    if identity.table in _OCEAN:
         return -180.0, -78.5, 180.0, round(90 - spacing / 4, 4)
     return -180.0, round(spacing / 2 - 90, 4), 180.0, round(90 - spacing / 2, 4)
 

@@ -70,16 +70,16 @@ class Handlers:
         start = time.perf_counter()
 
         def run(handler: Handler) -> list[float]:
-            found: list[float] = []
+            durations: list[float] = []
             while time.perf_counter() < start + seconds:
                 with lock:
                     request = next(source)
-                found += handler.time([request])
-            return found
+                durations += handler.time([request])
+            return durations
 
         with ThreadPoolExecutor(len(self._handlers)) as pool:
-            found = list(itertools.chain.from_iterable(pool.map(run, self._handlers)))
-        return Load(len(found), 0, time.perf_counter() - start, found)
+            durations = list(itertools.chain.from_iterable(pool.map(run, self._handlers)))
+        return Load(len(durations), 0, time.perf_counter() - start, durations)
 
 
 def requests_of(query: Query, server: Server, count: int, seed: int = 0) -> list[Request]:
@@ -145,13 +145,13 @@ def latencies(query: Query, servers: Mapping[str, Server], count: int, rounds: i
     requests = {name: requests_of(query, server, count, _TIMING) for name, server in servers.items()}
     for server in servers.values():
         server.time(requests_of(query, server, _WARM_UP, _WARMING))
-    found: dict[str, list[float]] = {name: [] for name in servers}
+    seconds: dict[str, list[float]] = {name: [] for name in servers}
     size = -(-count // rounds)
     for number in range(rounds):
         part = slice(number * size, (number + 1) * size)
         for name in list(servers)[:: -1 if number % 2 else 1]:
-            found[name] += servers[name].time(requests[name][part])
-    return found
+            seconds[name] += servers[name].time(requests[name][part])
+    return seconds
 
 
 def loads(query: Query, servers: Mapping[str, Server], connections: int, seconds: float) -> dict[str, Load]:
@@ -159,11 +159,11 @@ def loads(query: Query, servers: Mapping[str, Server], connections: int, seconds
     # Deep pages are found one by one: fewer of them.
     count = _UNDER_LOAD if query.depth == 1 else 50
     requests = {name: requests_of(query, server, count, _LOADING) for name, server in servers.items()}
-    found: dict[str, list[Load]] = {name: [] for name in servers}
+    turns: dict[str, list[Load]] = {name: [] for name in servers}
     for turn in (1, -1):
         for name in list(servers)[::turn]:
-            found[name].append(servers[name].load(requests[name], connections, seconds / 2))
-    return {name: _sum(parts) for name, parts in found.items()}
+            turns[name].append(servers[name].load(requests[name], connections, seconds / 2))
+    return {name: _sum(parts) for name, parts in turns.items()}
 
 
 def _sum(parts: Sequence[Load]) -> Load:
@@ -179,7 +179,7 @@ def sqlite_pages(handler: Server, items: int, count: int) -> dict[str, list[floa
     """Return the seconds of a page of 100, by its place."""
     body = {"limit": _STRIDE}
     depths = {"page 1": 1, "page 1,000": 1000, "the last page": items // _STRIDE}
-    found = {}
+    pages = {}
     for name, depth in depths.items():
         if 1 < depth <= items // _STRIDE:
             token = _token_after(handler, "/search", json.dumps(body), (depth - 1) * _STRIDE)
@@ -189,5 +189,5 @@ def sqlite_pages(handler: Server, items: int, count: int) -> dict[str, list[floa
         else:
             continue
         handler.time([request] * _WARM_UP)
-        found[f"{name} of {_STRIDE}, {items:,} Items"] = handler.time([request] * count)
-    return found
+        pages[f"{name} of {_STRIDE}, {items:,} Items"] = handler.time([request] * count)
+    return pages

@@ -12,7 +12,7 @@ from testing import opensearch
 
 __all__ = ["catalog_url", "describe", "running", "settle"]
 
-_LONG = 600.0
+_TIMEOUT_SECONDS = 600.0
 
 
 @contextmanager
@@ -52,5 +52,5 @@ def describe(url: str) -> str:
 
 def _ask(url: str, path: str, method: str = "GET") -> Any:
     request = urllib.request.Request(url + path, method=method)  # noqa: S310  an address of the caller's
-    with urllib.request.urlopen(request, timeout=_LONG) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
         return json.load(response)

@@ -57,14 +57,14 @@ def load(url: str, archive: Archive, *, parallel: bool = False) -> None:
             counts = list(pool.map(partial(_write, url, archive), REGIONS))
     else:
         counts = [_write(url, archive, region) for region in REGIONS]
-    outcomes = {region: RegionOutcome(found) for region, found in zip(REGIONS, counts, strict=True)}
+    outcomes = {region: RegionOutcome(items) for region, items in zip(REGIONS, counts, strict=True)}
     catalog.swap(_GENERATION, outcomes, {region: list(COLLECTIONS) for region in REGIONS})
 
 
 def _write(url: str, archive: Archive, region: str) -> dict[str, int]:
     catalog, counts = open_catalog(url), {}
     for collection in COLLECTIONS:
-        changes = (Put(source, "1", item) for source, item in archive.held(region, collection))
+        changes = (Put(source, "1", item) for source, item in archive.items_in(region, collection))
         counts[collection] = catalog.write(_GENERATION, region, collection, changes)
     return counts
 
@@ -162,18 +162,18 @@ class Handler:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"event": event_of(request), "answer": answer}) + "\n")
         self._process.stdin.flush()
-        found: dict[str, Any] = json.loads(self._process.stdout.readline() or "null")
-        if found is None:
+        reply: dict[str, Any] = json.loads(self._process.stdout.readline() or "null")
+        if reply is None:
             raise RuntimeError(f"{request}: the handler's process ended")
-        return found
+        return reply
 
 
 def event_of(request: Request) -> dict[str, Any]:
     """Return the event that the front makes of a request."""
     headers = [("Host", "localhost"), ("Content-Type", "application/json")]
-    found = _api().find(WebRequest("POST", request.path, headers, request.body, "127.0.0.1"))
-    assert isinstance(found, Invocation)
-    event: dict[str, Any] = json.loads(found.event)
+    invocation = _api().find(WebRequest("POST", request.path, headers, request.body, "127.0.0.1"))
+    assert isinstance(invocation, Invocation)
+    event: dict[str, Any] = json.loads(invocation.event)
     return event
 
 

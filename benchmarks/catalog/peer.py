@@ -91,10 +91,10 @@ def version() -> str:
 
 def _uv() -> str:
     pinned = sorted(_ROOT.glob(".uv/*/bin/uv"))
-    found = os.environ.get("UV") or (str(pinned[-1]) if pinned else shutil.which("uv"))
-    if not found:
+    uv = os.environ.get("UV") or (str(pinned[-1]) if pinned else shutil.which("uv"))
+    if not uv:
         raise RuntimeError("uv was not found; run `make .venv/all`, which installs it, or set UV to its path")
-    return found
+    return uv
 
 
 def packages(directory: Path) -> Path:

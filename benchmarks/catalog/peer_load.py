@@ -20,7 +20,7 @@ from stac_fastapi.opensearch.database_logic import (  # type: ignore[import-not-
 )
 
 _BATCH = 1000
-_LONG = 600  # seconds
+_TIMEOUT_SECONDS = 600
 _BASE_URL = "http://localhost/"
 
 
@@ -43,10 +43,10 @@ def main() -> None:
             if errors:
                 raise SystemExit(f"{len(errors)} Items were refused, the first one: {errors[0]}")
             loaded += success
-    # Which refreshes too: half a million documents at once.
+    # Setting it refreshes too, half a million documents at once: hence the long timeout.
     restored = {"index": {"refresh_interval": "1s"}}
-    indices.put_settings(index="items_*", body=restored, params={"request_timeout": _LONG})
-    indices.refresh(index="items_*", params={"request_timeout": _LONG})
+    indices.put_settings(index="items_*", body=restored, params={"request_timeout": _TIMEOUT_SECONDS})
+    indices.refresh(index="items_*", params={"request_timeout": _TIMEOUT_SECONDS})
     sys.stdout.write(f"{loaded}\n")
 
 

@@ -61,10 +61,10 @@ class Query:
 def answer_of(document: Mapping[str, Any]) -> Answer:
     """Return what a server answered, without what is its own: links, order of keys, data types' names."""
     if "aggregations" in document:
-        found = {one["name"]: one for one in document["aggregations"]}
-        buckets = found["collection_frequency"]["buckets"]
+        aggregations = {aggregation["name"]: aggregation for aggregation in document["aggregations"]}
+        buckets = aggregations["collection_frequency"]["buckets"]
         spread = sorted((bucket["key"], bucket["frequency"]) for bucket in buckets)
-        return Answer(int(found["total_count"]["value"]), tuple(spread))
+        return Answer(int(aggregations["total_count"]["value"]), tuple(spread))
     return Answer(document.get("numberMatched"), tuple(item["id"] for item in document["features"]))
 
 

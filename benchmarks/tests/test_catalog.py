@@ -62,14 +62,14 @@ def ours(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> InProces
 
 
 def test_every_number_is_another_dataset_and_the_first_ones_spread_over_all_facets(archive: Archive) -> None:
-    found = [facets(number) for number in range(ITEMS)]
-    assert len(set(found)) == ITEMS
-    assert {one.collection for one in found[:200]} == set(COLLECTIONS)
-    assert len({one.source for one in found[:200]}) > 40
+    datasets = [facets(number) for number in range(ITEMS)]
+    assert len(set(datasets)) == ITEMS
+    assert {dataset.collection for dataset in datasets[:200]} == set(COLLECTIONS)
+    assert len({dataset.source for dataset in datasets[:200]}) > 40
 
 
 def test_the_regions_copies_are_the_merged_items(archive: Archive) -> None:
-    copies = sum(1 for region in REGIONS for name in COLLECTIONS for _ in archive.held(region, name))
+    copies = sum(1 for region in REGIONS for name in COLLECTIONS for _ in archive.items_in(region, name))
     merged = list(archive.merged())
     assert len(merged) == ITEMS
     assert copies == sum(len(item["properties"]["regions"]) for item in merged)
@@ -95,10 +95,12 @@ def test_two_facets_select_what_the_facets_say(ours: InProcess) -> None:
 def test_the_aggregation_counts_what_the_facets_say(ours: InProcess) -> None:
     body = QUERIES["aggregation"].bodies(1)[0]
     table, variable = (part["args"][1] for part in body["filter"]["args"])
-    found = [f.collection for n in range(ITEMS) if (f := facets(n)).table == table and f.variable == variable]
+    collections = [
+        f.collection for n in range(ITEMS) if (f := facets(n)).table == table and f.variable == variable
+    ]
     answer = answer_of(ours.ask([post("/aggregate", body)])[0])
-    assert answer.matched == len(found)
-    assert answer.first == tuple(sorted((name, found.count(name)) for name in set(found)))
+    assert answer.matched == len(collections)
+    assert answer.first == tuple(sorted((name, collections.count(name)) for name in set(collections)))
 
 
 @pytest.mark.parametrize("name", ["place and time", "cql2"])
@@ -140,8 +142,8 @@ def test_servers_take_turns(ours: InProcess) -> None:
             order.append(self.name)
             return super().time(requests)
 
-    found = latencies(QUERIES["page 1"], {"ours": Noted("ours"), "peer": Noted("peer")}, 10, 2)
-    assert {name: len(seconds) for name, seconds in found.items()} == {"ours": 10, "peer": 10}
+    measured = latencies(QUERIES["page 1"], {"ours": Noted("ours"), "peer": Noted("peer")}, 10, 2)
+    assert {name: len(seconds) for name, seconds in measured.items()} == {"ours": 10, "peer": 10}
     assert order == ["ours", "peer", "ours", "peer", "peer", "ours"]  # the first two warm up
 
 
@@ -169,10 +171,10 @@ def test_the_client_keeps_connections_and_tells_failures(server: str) -> None:
     assert len(client.time([right] * 3)) == 3
     with pytest.raises(RuntimeError, match="status 400"):
         client.ask([wrong])
-    found = client.load([right, wrong], 4, 0.2)
-    assert found.answers > 0
-    assert found.failures > 0
-    assert len(found.latencies) == found.answers
+    under_load = client.load([right, wrong], 4, 0.2)
+    assert under_load.answers > 0
+    assert under_load.failures > 0
+    assert len(under_load.latencies) == under_load.answers
 
 
 def outcome_of(peer: float, differing: Mapping[str, str] | None = None) -> Outcome:

@@ -18,7 +18,7 @@ from benchmarks.wan.network import ROOT, Link, check_machine
 from benchmarks.wan.report import Run, bars, cells, table
 from testing import processes
 from testing.waiting import WAIT_SECONDS
-from testing.workloads import FULL
+from testing.workloads import FULL_SIZE
 
 _ROUTER = """
 import sys
@@ -58,8 +58,8 @@ class Carried:
         assert self.process.stdout is not None
         self.process.stdin.write(b"sent\n")
         self.process.stdin.flush()
-        found: list[list[str | int]] = json.loads(self.process.stdout.readline())
-        return found
+        packets: list[list[str | int]] = json.loads(self.process.stdout.readline())
+        return packets
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -110,7 +110,7 @@ def run(peer: str, seconds: float | None, megabytes: float = 1.0, error: str | N
 
 
 def judge(*runs: Run) -> dict[str, bool]:
-    return {verdict.bar: verdict.met for verdict in bars(cells(runs), FULL)}
+    return {verdict.bar: verdict.met for verdict in bars(cells(runs), FULL_SIZE)}
 
 
 def test_bars_are_met_by_few_bytes_and_little_time() -> None:
@@ -128,15 +128,15 @@ def test_a_run_of_ours_that_fails_misses_its_bar_also_where_others_succeed() -> 
 
 
 def test_what_a_peer_cannot_run_is_in_the_table() -> None:
-    found = cells([run("ours", 1.0), run("stock", None, error="no result after 300 s")])
-    row = table(found, ["ours", "stock"], FULL).splitlines()[-1]
+    by_peer = cells([run("ours", 1.0), run("stock", None, error="no result after 300 s")])
+    row = table(by_peer, ["ours", "stock"], FULL_SIZE).splitlines()[-1]
     assert "fails: no result after 300 s" in row
 
 
 def test_the_outcome_replaces_what_the_document_had_between_its_comments(tmp_path: Path) -> None:
     document = tmp_path / "benchmarks.md"
     document.write_text("before\n<!-- wan: begin -->\nold\n<!-- wan: end -->\nafter\n")
-    update(document, cells([run("ours", 1.0)]), ["ours"], FULL, Link(), "make bench-wan")
+    update(document, cells([run("ours", 1.0)]), ["ours"], FULL_SIZE, Link(), "make bench-wan")
     text = document.read_text()
     assert text.startswith("before\n<!-- wan: begin -->\n`make bench-wan`")
     assert text.endswith("<!-- wan: end -->\nafter\n")

@@ -22,7 +22,7 @@ from benchmarks.wan.network import ROOT, Link, check_machine
 from benchmarks.wan.peers import PEERS
 from benchmarks.wan.report import Run, as_json, bars, cells, planned, table
 from testing.workload_data import VARIABLE, make
-from testing.workloads import FULL, SMALL, WORKLOADS, Size
+from testing.workloads import FULL_SIZE, SMALL_SIZE, WORKLOADS, Size
 
 __all__ = ["main"]
 
@@ -80,7 +80,7 @@ def main(
         raise click.ClickException(lacking)
     # Like Ctrl-C: leave through the context managers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    size, link = SMALL if small else FULL, Link(rtt, rate)
+    size, link = SMALL_SIZE if small else FULL_SIZE, Link(rtt, rate)
     order = _Order(workloads, peers, repeats, seconds, trace)
     runs = []
     with closing(_measure(order, make(data, size), link)) as measured:
@@ -183,11 +183,11 @@ def _also(run: Run) -> Iterator[tuple[str, int]]:
 
 
 def _conclude(runs: Sequence[Run], peers: Sequence[str], size: Size) -> None:
-    found = cells(runs)
-    click.echo(f"\n{table(found, peers, size)}\n")
-    for verdict in bars(found, size):
+    results = cells(runs)
+    click.echo(f"\n{table(results, peers, size)}\n")
+    for verdict in bars(results, size):
         click.echo(f"{'met   ' if verdict.met else 'MISSED'} {verdict.sentence}")
-    for name, expected, metered in planned(found):
+    for name, expected, metered in planned(results):
         click.echo(f"{name}: {expected / 1e6:.2f} MB planned, {metered / 1e6:.2f} MB metered")
 
 

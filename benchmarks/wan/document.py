@@ -18,7 +18,7 @@ _PACKAGES = ("dask", "distributed", "xarray", "zarr", "flox", "numpy")
 
 def update(
     document: Path,
-    found: Mapping[tuple[str, str], Cell],
+    results: Mapping[tuple[str, str], Cell],
     peers: Sequence[str],
     size: Size,
     link: Link,
@@ -30,7 +30,7 @@ def update(
     ----------
     document
         Markdown, with ``<!-- wan: begin -->`` and ``<!-- wan: end -->``.
-    found, peers, size, link
+    results, peers, size, link
         The outcome, and of what.
     command
         That reproduces it.
@@ -42,11 +42,11 @@ def update(
     """
     parts = [
         _setting(link, command),
-        table(found, peers, size),
+        table(results, peers, size),
         _legend(peers),
-        _bars(found, size),
-        _estimates(found),
-        _minima(found, size),
+        _bars(results, size),
+        _estimates(results),
+        _minima(results, size),
     ]
     replace(document, "wan", parts)
 
@@ -63,24 +63,24 @@ def _legend(peers: Sequence[str]) -> str:
     )
 
 
-def _bars(found: Mapping[tuple[str, str], Cell], size: Size) -> str:
+def _bars(results: Mapping[tuple[str, str], Cell], size: Size) -> str:
     rows = [
         f"| {verdict.bar} | {'met' if verdict.met else '**missed**'} | {verdict.sentence} |"
-        for verdict in bars(found, size)
+        for verdict in bars(results, size)
     ]
     return "\n".join(["| bar | | |", "|---|---|---|", *rows]) if rows else ""
 
 
-def _estimates(found: Mapping[tuple[str, str], Cell]) -> str:
+def _estimates(results: Mapping[tuple[str, str], Cell]) -> str:
     rows = [
         f"| {name} | {expected / 1e6:.2f} | {metered / 1e6:.2f} |"
-        for name, expected, metered in planned(found)
+        for name, expected, metered in planned(results)
     ]
     head = ["| `dask_regions.plan` | expected MB | metered MB |", "|---|---|---|"]
     return "\n".join([*head, *rows]) if rows else ""
 
 
-def _minima(found: Mapping[tuple[str, str], Cell], size: Size) -> str:
-    names = dict.fromkeys(workload for workload, _ in found)
+def _minima(results: Mapping[tuple[str, str], Cell], size: Size) -> str:
+    names = dict.fromkeys(workload for workload, _ in results)
     rows = [f"| {name} | {WORKLOADS[name].minimum(size):,} | {WORKLOADS[name].reason} |" for name in names]
     return "\n".join(["| workload | fewest bytes that cross | why |", "|---|---|---|", *rows])

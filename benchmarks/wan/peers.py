@@ -17,7 +17,7 @@ from testing.workloads import CLIENT, EAST, REGIONS, WEST
 
 __all__ = ["PEERS", "PORT", "Peer"]
 
-#: Of the web servers beside the data.
+#: The web servers beside the data listen on this port.
 PORT = 8000
 
 #: Workers of one thread each, by Region; those of the client Region are its pool.

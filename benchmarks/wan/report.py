@@ -130,17 +130,17 @@ def _cell(runs: Sequence[Run]) -> Cell:
     )
 
 
-def table(found: Mapping[tuple[str, str], Cell], peers: Sequence[str], size: Size) -> str:
+def table(results: Mapping[tuple[str, str], Cell], peers: Sequence[str], size: Size) -> str:
     """Return the table in Markdown: bytes and seconds of every peer, and ratios to ours."""
     head = ["workload", "minimum MB", *(f"{peer} MB / s" for peer in peers)]
     ratios = [peer for peer in peers if peer != "ours"] if "ours" in peers else []
     head += [f"{peer} : ours, s" for peer in ratios]
     rows = [head, ["---"] * len(head)]
-    for name in dict.fromkeys(workload for workload, _ in found):
+    for name in dict.fromkeys(workload for workload, _ in results):
         workload = WORKLOADS[name]
         row = [f"{name} {workload.title}", f"{workload.minimum(size) / 1e6:.1f}"]
-        row += [_text(found.get((name, peer))) for peer in peers]
-        row += [_ratio(found.get((name, peer)), found.get((name, "ours"))) for peer in ratios]
+        row += [_text(results.get((name, peer))) for peer in peers]
+        row += [_ratio(results.get((name, peer)), results.get((name, "ours"))) for peer in ratios]
         rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -161,7 +161,7 @@ def _ratio(peer: Cell | None, ours: Cell | None) -> str:
     return f"{peer.seconds / ours.seconds:.1f}"
 
 
-def bars(found: Mapping[tuple[str, str], Cell], size: Size) -> list[Verdict]:
+def bars(results: Mapping[tuple[str, str], Cell], size: Size) -> list[Verdict]:
     """Return the bars of the benchmark that these cells can tell about.
 
     Notes
@@ -169,13 +169,13 @@ def bars(found: Mapping[tuple[str, str], Cell], size: Size) -> list[Verdict]:
     A run on the wire is counted with all its headers and messages. Slower beyond noise is: by more than the
     larger of the two distances between quartiles.
     """
-    ours = {workload: cell for (workload, peer), cell in found.items() if peer == "ours"}
+    ours = {workload: cell for (workload, peer), cell in results.items() if peer == "ours"}
     verdicts = [_crossing(name, cell, size) for name, cell in ours.items()]
-    verdicts += [verdict for name, cell in ours.items() if (verdict := _best(name, cell, found))]
+    verdicts += [verdict for name, cell in ours.items() if (verdict := _best(name, cell, results))]
     speedups = {
         name: hand.seconds / cell.seconds
         for name, cell in ours.items()
-        if cell.seconds and (hand := found.get((name, "hand"))) and hand.seconds
+        if cell.seconds and (hand := results.get((name, "hand"))) and hand.seconds
     }
     if speedups:
         mean = exp(sum(map(log, speedups.values())) / len(speedups))
@@ -195,10 +195,10 @@ def _crossing(name: str, cell: Cell, size: Size) -> Verdict:
     return Verdict("crossing", name, cell.crossed <= allowed, sentence)
 
 
-def _best(name: str, cell: Cell, found: Mapping[tuple[str, str], Cell]) -> Verdict | None:
+def _best(name: str, cell: Cell, results: Mapping[tuple[str, str], Cell]) -> Verdict | None:
     peers = {
         peer: other
-        for (workload, peer), other in found.items()
+        for (workload, peer), other in results.items()
         if workload == name and peer != "ours" and other.seconds is not None
     }
     if not peers or cell.seconds is None:
@@ -210,11 +210,11 @@ def _best(name: str, cell: Cell, found: Mapping[tuple[str, str], Cell]) -> Verdi
     return Verdict("best peer", name, cell.seconds <= seconds + noise, sentence)
 
 
-def planned(found: Mapping[tuple[str, str], Cell]) -> list[tuple[str, int, float]]:
+def planned(results: Mapping[tuple[str, str], Cell]) -> list[tuple[str, int, float]]:
     """Return workload, bytes expected to cross and bytes metered, where there are both."""
     return [
         (workload, cell.planned, cell.metered)
-        for (workload, peer), cell in found.items()
+        for (workload, peer), cell in results.items()
         if peer == "ours" and cell.planned is not None and cell.metered is not None
     ]
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Link", "Router", "main"]
 
-# From <linux/if_tun.h>.
+# The numbers are those of <linux/if_tun.h>.
 _TUNSETIFF = 0x400454CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 #: Seconds of packets in a link's queue from which it is not read; a few schedules of this process.

@@ -125,7 +125,7 @@ class Browser:
     async def _connect(self, port_file: Path) -> WebSocketClientConnection:
         port = await until(lambda: port_file.exists() and port_file.read_text().split("\n")[0])
         with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:  # noqa: ASYNC210 - nothing else waits
-            (tab,) = [one for one in json.load(answer) if one["type"] == "page"]
+            (tab,) = [target for target in json.load(answer) if target["type"] == "page"]
         return await websocket_connect(tab["webSocketDebuggerUrl"], max_message_size=1 << 26)
 
     async def _closed(self) -> None:

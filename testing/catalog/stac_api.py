@@ -142,35 +142,37 @@ class MemoryStore:
 
     def search(self, query: SearchQuery) -> Page:
         after = paging.decode(query)
-        found = sorted(self._matching(query), key=lambda one: [_key(key, one[0]) for key in query.order])
-        values = [_values(query, subject) for subject, _ in found]
+        matches = sorted(
+            self._matching(query), key=lambda match: [_key(key, match[0]) for key in query.order]
+        )
+        values = [_values(query, subject) for subject, _ in matches]
         done = 0 if after is None else values.index(after.values) + 1
-        items = paging.cut([item for _, item in found[done : done + query.limit]])
+        items = paging.cut([item for _, item in matches[done : done + query.limit]])
         token = None
-        if done + len(items) < len(found):
+        if done + len(items) < len(matches):
             token = paging.encode(query, paging.After("g", values[done + len(items) - 1]))
-        return Page(items, token, len(found))
+        return Page(items, token, len(matches))
 
     def item(self, collection: str, item_id: str) -> dict[str, Any] | None:
         return next((i for _, i in self.items if (i["collection"], i["id"]) == (collection, item_id)), None)
 
     def aggregate(self, query: SearchQuery, names: Sequence[str]) -> tuple[int, dict[str, list[Bucket]]]:
-        found = self._matching(query)
+        matches = self._matching(query)
         buckets = {}
         for name in names:
             counts = Counter[Any]()
-            for subject, _ in found:
+            for subject, _ in matches:
                 value = subject.values.get(name)
                 counts.update(set(value) if isinstance(value, list) else [] if value is None else [value])
             buckets[name] = [Bucket(k, n) for k, n in sorted(counts.items(), key=lambda kn: (-kn[1], kn[0]))]
-        return len(found), buckets
+        return len(matches), buckets
 
     def collections(self) -> list[dict[str, Any]]:
-        held = []
+        documents = []
         for name in sorted({item["collection"] for _, item in self.items}):
             of_it = [item for _, item in self.items if item["collection"] == name]
             properties = [item["properties"] for item in of_it]
-            held.append(
+            documents.append(
                 {
                     "id": name,
                     "items": len(of_it),
@@ -186,13 +188,13 @@ class MemoryStore:
                     },
                 }
             )
-        return held
+        return documents
 
     def freshness(self) -> dict[str, dict[str, Any]]:
         return self.fresh
 
     def _matching(self, query: SearchQuery) -> list[tuple[Indexed, dict[str, Any]]]:
-        return [one for one in self.items if evaluate(query.condition, one[0]) is True]
+        return [entry for entry in self.items if evaluate(query.condition, entry[0]) is True]
 
 
 def _values(query: SearchQuery, subject: Indexed) -> tuple[Any, ...]:
@@ -253,10 +255,10 @@ class Gateway:
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
-        found = self.http_api.find(request)
-        if isinstance(found, Response):
-            return found
-        return found.response(False, json.dumps(self.handler(json.loads(found.event), None)).encode())
+        match = self.http_api.find(request)
+        if isinstance(match, Response):
+            return match
+        return match.response(False, json.dumps(self.handler(json.loads(match.event), None)).encode())
 
     def __call__(
         self, target: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None
@@ -269,9 +271,11 @@ class Gateway:
             sent["Content-Type"] = "application/json"
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         response = self.answer(Request(method, path, list(sent.items()), data, "127.0.0.1"))
-        found = dict(response.headers)
-        content = gzip.decompress(response.body) if found.get("content-encoding") == "gzip" else response.body
-        return Answer(response.status, found, content.decode(), len(response.body))
+        fields = dict(response.headers)
+        content = (
+            gzip.decompress(response.body) if fields.get("content-encoding") == "gzip" else response.body
+        )
+        return Answer(response.status, fields, content.decode(), len(response.body))
 
 
 def gateway(store: Store, directory: Path) -> Gateway:

@@ -226,7 +226,9 @@ def _is_transfer(key: Any, row: Mapping[str, Any]) -> bool:
 
 
 def _sorted(rows: Mapping[Any, Mapping[str, Any]]) -> Iterable[Any]:
-    graph = {key: [one for one in row["inputs"] if one in rows] for key, row in rows.items()}
+    graph = {
+        key: [dependency for dependency in row["inputs"] if dependency in rows] for key, row in rows.items()
+    }
     return TopologicalSorter(graph).static_order()
 
 

@@ -108,11 +108,11 @@ class _Dialect:
         return f"persist({name})", shape
 
     def combine(self) -> _Expression:
-        one, first = self.operand()
-        other, second = self._other()
-        one, other, shape = self._fit(one, first, other, second)
+        left, first = self.operand()
+        right, second = self._other()
+        left, right, shape = self._fit(left, first, right, second)
         template = self._choose(("{x} - {y}", "{x} + 2 * {y}", "{x} * {y}", "where({x} > {y}, {x}, {y})"))
-        return template.format(x=one, y=other), shape
+        return template.format(x=left, y=right), shape
 
     def reduce(self) -> _Expression:
         raise NotImplementedError
@@ -154,18 +154,18 @@ class _Dialect:
     def _indexed(self, name: str, shape: _Shape, dimension: str, index: str) -> str:
         raise NotImplementedError
 
-    def _fit(self, one: str, first: _Shape, other: str, second: _Shape) -> tuple[str, str, _Shape]:
+    def _fit(self, left: str, first: _Shape, right: str, second: _Shape) -> tuple[str, str, _Shape]:
         """Cut two operands to the same size where they have a dimension in common."""
         for dimension in sorted(first.keys() & second.keys()):
             least = min(first[dimension], second[dimension])
             if first[dimension] > least and self._must_fit(least):
-                one = self._indexed(one, first, dimension, f"slice({least})")
+                left = self._indexed(left, first, dimension, f"slice({least})")
                 first[dimension] = least
             if second[dimension] > least and self._must_fit(least):
-                other = self._indexed(other, second, dimension, f"slice({least})")
+                right = self._indexed(right, second, dimension, f"slice({least})")
                 second[dimension] = least
         sizes = {name: max(first.get(name, 1), second.get(name, 1)) for name in {**first, **second}}
-        return one, other, sizes
+        return left, right, sizes
 
     def _must_fit(self, least: int) -> bool:
         return True
@@ -183,13 +183,13 @@ class _Xarray(_Dialect):
         return f"{name}.{how}({dimension!r})", shape
 
     def concat(self) -> _Expression:
-        one, first, dimension = self._along("time")
-        other, second = self._other("time")
+        left, first, dimension = self._along("time")
+        right, second = self._other("time")
         if first.keys() != second.keys():
             return self.elementwise()
         length = first.pop(dimension) + second.pop(dimension)
-        one, other, shape = self._fit(one, first, other, second)
-        return f"concat([{one}, {other}], 'time')", {**shape, "time": length}
+        left, right, shape = self._fit(left, first, right, second)
+        return f"concat([{left}, {right}], 'time')", {**shape, "time": length}
 
     def rechunk(self) -> _Expression:
         name, shape, dimension = self._along()
@@ -231,13 +231,13 @@ class _Array(_Dialect):
         return f"{name}.{how}(axis={axis}, keepdims=True)", {**shape, axis: 1}
 
     def concat(self) -> _Expression:
-        one, first, axis = self._along()
-        other, second = self._other()
+        left, first, axis = self._along()
+        right, second = self._other()
         length = first.pop(axis) + second.pop(axis)
         if any(min(first[name], second[name]) == 1 and first[name] != second[name] for name in first):
             return self.elementwise()
-        one, other, shape = self._fit(one, first, other, second)
-        return f"concatenate([{one}, {other}], axis={axis})", {**shape, axis: length}
+        left, right, shape = self._fit(left, first, right, second)
+        return f"concatenate([{left}, {right}], axis={axis})", {**shape, axis: length}
 
     def rechunk(self) -> _Expression:
         name, shape, axis = self._along()
@@ -255,14 +255,14 @@ class _Array(_Dialect):
             return f"{name} - {name}.mean(axis={axis}, keepdims=True)", shape
         return self._einsum(name, shape)
 
-    def _einsum(self, one: str, first: _Shape) -> _Expression:
-        other, second = self._other()
+    def _einsum(self, left: str, first: _Shape) -> _Expression:
+        right, second = self._other()
         columns = first.pop("2"), second.pop("2")
         if any(min(first[name], second[name]) == 1 and first[name] != second[name] for name in first):
             return self.elementwise()
-        one, other, shape = self._fit(one, first, other, second)
+        left, right, shape = self._fit(left, first, right, second)
         result = {"0": shape["0"], "1": columns[0], "2": columns[1]}
-        return f"einsum('tij,tik->tjk', {one}, {other}) / 1000", result
+        return f"einsum('tij,tik->tjk', {left}, {right}) / 1000", result
 
     def _indexed(self, name: str, shape: _Shape, dimension: str, index: str) -> str:
         if match := re.fullmatch(r"slice\((.*)\)", index):

@@ -205,9 +205,14 @@ def _configuration(directory: Path) -> Path:
     def region(number: int, name: str, **more: Any) -> dict[str, Any]:
         return {"name": name, "cidr": f"10.{number}.0.0/16", **more}
 
-    def dataset(one: str, region: str, layout: str, **more: Any) -> dict[str, Any]:
-        fixed = {"title": one, "description": one, "bucket": f"data-{one}", "fsx_path": f"/fsx/{one}"}
-        return {"id": one, "region": region, "layout": layout, **fixed, **more}
+    def dataset(dataset_id: str, region: str, layout: str, **more: Any) -> dict[str, Any]:
+        fixed = {
+            "title": dataset_id,
+            "description": dataset_id,
+            "bucket": f"data-{dataset_id}",
+            "fsx_path": f"/fsx/{dataset_id}",
+        }
+        return {"id": dataset_id, "region": region, "layout": layout, **fixed, **more}
 
     document = {
         "regions": [region(0, CLIENT, client=True), region(1, WEST, pool={}), region(2, EAST, pool={})],

@@ -33,12 +33,12 @@ def on(region: str) -> dict[str, dict[str, float]]:
 
 @pytest.fixture
 async def workers(scheduler: Scheduler) -> AsyncIterator[tuple[Worker, Worker]]:
-    one, other = (
+    west, east = (
         Worker(scheduler.address, nthreads=1, resources={f"region-{region}": 1}, host="127.0.0.1")
         for region in (WEST, EAST)
     )
-    async with one, other:
-        yield one, other
+    async with west, east:
+        yield west, east
 
 
 @pytest.fixture

@@ -57,11 +57,11 @@ async def test_a_message_to_a_worker_names_the_holders_and_the_worker_is_known(s
             return seen[-1][1]
 
         vars(scheduler).update(_task_to_msg=task_to_msg)
-        one = client.submit(int)
-        await client.submit(abs, one)
+        dependency = client.submit(int)
+        await client.submit(abs, dependency)
         assert len(seen) == 2, f"a task reaches its worker another way: {LOCALITY}"
         assert all(ws is scheduler.workers[worker.address] for ws, _ in seen), LOCALITY
-        assert seen[1][1]["who_has"] == {one.key: (worker.address,)}, LOCALITY
+        assert seen[1][1]["who_has"] == {dependency.key: (worker.address,)}, LOCALITY
         assert isinstance(scheduler.bandwidth_workers, dict), LOCALITY
         assert scheduler.workers[worker.address].last_seen > 0, LOCALITY
 

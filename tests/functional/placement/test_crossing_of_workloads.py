@@ -16,7 +16,7 @@ from distributed import Client
 
 import dask_regions
 from testing.workload_data import VARIABLE, item, make
-from testing.workloads import CLIENT, EAST, REGIONS, SMALL, WEST, WORKLOADS, Workload
+from testing.workloads import CLIENT, EAST, REGIONS, SMALL_SIZE, WEST, WORKLOADS, Workload
 
 pytestmark = [
     pytest.mark.cluster,
@@ -31,7 +31,7 @@ _SLACK = 100_000
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make(tmp_path_factory.mktemp("wan"), SMALL)
+    return make(tmp_path_factory.mktemp("wan"), SMALL_SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_little_more_than_the_minimum_crosses(
     tolerance = 1e-6 if result.dtype == float else 1e-3
     here = [xr.open_zarr(stores[name], chunks=None)[VARIABLE].astype(float) for name in workload.datasets]
     np.testing.assert_allclose(result, workload.build(*here), rtol=tolerance, atol=tolerance)
-    most = 1.1 * workload.minimum(SMALL) + _SLACK
+    most = 1.1 * workload.minimum(SMALL_SIZE) + _SLACK
     assert moved.crossed <= most, str(moved)
     assert _received(client) <= most, "compression hides what crosses"
 

@@ -38,12 +38,12 @@ def values() -> dict[str, xr.DataArray]:
     """What the Regions hold, in memory: 369 kB each, in four chunks of 92 kB along time."""
     generator = np.random.default_rng(0)
     coordinates = {"lat": np.linspace(-60.0, 60.0, SHAPE[1]), "lon": np.arange(0.0, SHAPE[2])}
-    found = {}
+    arrays = {}
     for name, start in (("west", "2000"), ("east", "2004")):
         time = pd.date_range(start, periods=SHAPE[0], freq="MS", unit="ns")
         array = generator.normal(281.0, 10.0, SHAPE)
-        found[name] = xr.DataArray(array, {"time": time, **coordinates}, DIMENSIONS, name)
-    return found
+        arrays[name] = xr.DataArray(array, {"time": time, **coordinates}, DIMENSIONS, name)
+    return arrays
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def items(values: dict[str, xr.DataArray], store: Callable[..., dict[str, Any]])
 
 @pytest.fixture
 def client(watched: Any) -> Client:
-    found: Client = watched.client
-    return found
+    dask_client: Client = watched.client
+    return dask_client
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_a_series_of_two_regions_by_month(
     observer: Observer, west: xr.DataArray, east: xr.DataArray, values: dict[str, xr.DataArray]
 ) -> None:
     series = [
-        xr.concat([one.rename("tas"), other.rename("tas")], "time")
-        for one, other in ((west, east), values.values())
+        xr.concat([first.rename("tas"), second.rename("tas")], "time")
+        for first, second in ((west, east), values.values())
     ]
     got = series[0].groupby("time.month").mean().compute()
     xr.testing.assert_allclose(got, series[1].groupby("time.month").mean())
@@ -235,7 +235,7 @@ def test_delayed_functions_of_datasets(
     mean = delayed(lambda data: float(data.mean()))
     in_dask = mean(west.to_dataset().west)
     not_in_dask = [mean(part) for part in parts(east, 2)]
-    difference = delayed(lambda one, other: one - np.mean(other))(in_dask, not_in_dask).compute()
+    difference = delayed(lambda first, second: first - np.mean(second))(in_dask, not_in_dask).compute()
     graph = check(observer)
     np.testing.assert_allclose(difference, values["west"].mean() - values["east"].mean())
     assert graph.crossed < SLACK_BYTES, str(graph)
@@ -259,9 +259,10 @@ def test_submitted_functions_of_lazy_data_and_futures(
     values: dict[str, xr.DataArray],
 ) -> None:
     maps = client.map(lambda part: part.mean("time").values, [*parts(west, 2), *parts(east, 2)])
-    both = [client.submit(lambda one, other: (one + other) / 2, *pair) for pair in (maps[:2], maps[2:])]
+    both = [client.submit(lambda first, second: (first + second) / 2, *pair) for pair in (maps[:2], maps[2:])]
     total = client.submit(
-        lambda one, other: float((one - other).mean()), *(client.submit(np.max, one, axis=0) for one in both)
+        lambda first, second: float((first - second).mean()),
+        *(client.submit(np.max, first, axis=0) for first in both),
     )
     got = total.result()
     graph = check(observer)
@@ -336,9 +337,9 @@ def test_several_clients_at_once(
         thread.start()
     for thread in threads:
         thread.join(120)
-    for (name, number), found in got.items():
+    for (name, number), deviation in got.items():
         array = values[name]
-        assert found == pytest.approx(float(((array - array.mean("time")) * number).std()))
+        assert deviation == pytest.approx(float(((array - array.mean("time")) * number).std()))
     assert len(got) == 4
     graph = observer.take(gathered=True)
     assert not graph.misplaced(), str(graph)

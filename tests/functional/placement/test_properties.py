@@ -85,8 +85,8 @@ class World:
             with dask_regions.transfers(self.client) as moved:
                 outputs = program.run(lazy | names_for(dialect, self.persist, lazy=True))
                 got = self.compute(outputs)
-        for one, other in zip(got, wanted, strict=True):
-            np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-7, atol=1e-6)
+        for result, expected in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(result), np.asarray(expected), rtol=1e-7, atol=1e-6)
         assert all(data == ran_in for data, ran_in in moved.reads)
 
     def persist(self, lazy: Any) -> Any:

@@ -44,8 +44,8 @@ def test_an_empty_pool_is_reported_and_served_when_it_is_scaled(east_only: Any, 
         opened: queue.Queue[xr.Dataset] = queue.Queue()
         opening = threading.Thread(target=lambda: opened.put(dask_regions.open_dataset(item, client)))
         opening.start()
-        told = messages.get(timeout=WAIT_SECONDS)
-        assert told == (
+        message = messages.get(timeout=WAIT_SECONDS)
+        assert message == (
             "pool us-west-2 has no workers; 1 tasks wait. Scale it with: dask-regions scale us-west-2 1"
         )
         assert opening.is_alive()

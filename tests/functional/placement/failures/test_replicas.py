@@ -72,10 +72,10 @@ def hold_in(region: str, array: xr.DataArray) -> xr.DataArray:
             Event("never").wait()
         return values
 
-    held: xr.DataArray = xr.apply_ufunc(
+    waiting: xr.DataArray = xr.apply_ufunc(
         hold, array, kwargs={"region": region}, dask="parallelized", output_dtypes=[array.dtype]
     )
-    return held
+    return waiting
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -161,12 +161,12 @@ def test_when_its_pool_is_killed_a_computation_continues_in_the_other_region(
         with dask_regions.transfers(client) as moved:
             kill(cluster.processes[1])
             np.testing.assert_allclose(future.result(timeout=WAIT_SECONDS), data.west.mean(0), rtol=1e-9)
-        told = messages.get(timeout=WAIT_SECONDS)
-        assert told.startswith(f"pool {WEST} has no workers; ")
-        assert told.endswith(f" tasks continue in {EAST}, which holds the same data.")
+        message = messages.get(timeout=WAIT_SECONDS)
+        assert message.startswith(f"pool {WEST} has no workers; ")
+        assert message.endswith(f" tasks continue in {EAST}, which holds the same data.")
         assert set(moved.reads) == {(EAST, EAST)}
-        again = dask_regions.open_dataset(west_and_east(data, replica), client).tas
-        np.testing.assert_allclose(again.mean().compute(), data.west.mean(), rtol=1e-9)
+        reopened = dask_regions.open_dataset(west_and_east(data, replica), client).tas
+        np.testing.assert_allclose(reopened.mean().compute(), data.west.mean(), rtol=1e-9)
         assert messages.empty()
 
 

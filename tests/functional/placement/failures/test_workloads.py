@@ -22,7 +22,7 @@ from dask_regions.client.connect import connect
 from dask_regions.errors import EmptyPoolError
 from testing.waiting import WAIT_SECONDS
 from testing.workload_data import VARIABLE, item, make
-from testing.workloads import CLIENT, EAST, REGIONS, SMALL, WEST, WORKLOADS, Workload
+from testing.workloads import CLIENT, EAST, REGIONS, SMALL_SIZE, WEST, WORKLOADS, Workload
 
 pytestmark = [
     pytest.mark.cluster,
@@ -38,7 +38,7 @@ _NO_WORKERS_SECONDS = 5.0
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make(tmp_path_factory.mktemp("wan"), SMALL)
+    return make(tmp_path_factory.mktemp("wan"), SMALL_SIZE)
 
 
 class Run:

@@ -204,12 +204,12 @@ def test_scheduler_and_workers_speak_so_whoever_opened_the_connection(cluster: C
         return {(type(comm).__name__, comm.handshake_options["dask-regions-deflate"]) for comm in comms}
 
     async def called(dask_scheduler: Any) -> list[bool]:
-        found = []
+        options = []
         for address in dask_scheduler.workers:
             comm = await dask_scheduler.rpc.connect(address)
-            found.append(comm.handshake_options["dask-regions-deflate"])
+            options.append(comm.handshake_options["dask-regions-deflate"])
             dask_scheduler.rpc.reuse(address, comm)
-        return found
+        return options
 
     assert cluster.client.run_on_scheduler(streams) == {("DeflatingTCP", True)}
     assert cluster.client.run_on_scheduler(called) == [True] * 3

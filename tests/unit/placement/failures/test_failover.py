@@ -26,7 +26,7 @@ class Node(SimpleNamespace):
     def __init__(
         self, key: str, *inputs: Node, holds: object = None, region: str = WEST, **more: Any
     ) -> None:
-        spec: Any = Task(key, print, holds, *(TaskRef(one.key) for one in inputs))
+        spec: Any = Task(key, print, holds, *(TaskRef(dependency.key) for dependency in inputs))
         state = {
             "key": key,
             "run_spec": spec,
@@ -40,16 +40,16 @@ class Node(SimpleNamespace):
             "nbytes": -1,
         }
         super().__init__(**(state | more))
-        for one in inputs:
-            one.dependents.add(self)
+        for dependency in inputs:
+            dependency.dependents.add(self)
 
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
 
 def moved(*nodes: Node, alive: tuple[str, ...] = (EAST, SOUTH), load: Any = None) -> dict[str, str]:
-    found: dict[Any, str] = substitutes(nodes, WEST, alive, load or {})  # type: ignore[arg-type]
-    return {task.key: region for task, region in found.items()}
+    regions: dict[Any, str] = substitutes(nodes, WEST, alive, load or {})  # type: ignore[arg-type]
+    return {task.key: region for task, region in regions.items()}
 
 
 def test_a_read_continues_where_a_replica_is_and_takes_along_what_follows() -> None:

@@ -69,8 +69,8 @@ def bind(scheduler: Scheduler) -> Bind:
 
 
 async def holders(client: Client, scheduler: Scheduler, collection: Any) -> set[str | None]:
-    found = await client.who_has(collection)
-    return {region_of_worker(scheduler.workers[worker]) for workers in found.values() for worker in workers}
+    who_has = await client.who_has(collection)
+    return {region_of_worker(scheduler.workers[worker]) for workers in who_has.values() for worker in workers}
 
 
 def rechunk(array: da.Array) -> da.Array:

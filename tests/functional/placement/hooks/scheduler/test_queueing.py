@@ -56,10 +56,10 @@ def queued(scheduler: Scheduler) -> dict[str | None, int]:
 
 
 def processing(scheduler: Scheduler) -> dict[str | None, list[int]]:
-    found: dict[str | None, list[int]] = {}
+    counts: dict[str | None, list[int]] = {}
     for ws in scheduler.workers.values():
-        found.setdefault(region_of_worker(ws), []).append(len(ws.processing))
-    return found
+        counts.setdefault(region_of_worker(ws), []).append(len(ws.processing))
+    return counts
 
 
 async def test_each_region_has_a_queue_and_serves_it_alone(scheduler: Scheduler, client: Client) -> None:
@@ -124,12 +124,12 @@ async def test_a_paused_worker_gets_nothing(scheduler: Scheduler, client: Client
         worker.status = Status.paused
         ws = scheduler.workers[worker.address]
         await until(lambda: ws.status == Status.paused)
-        held = submit(client, 10, SOUTH, "paused")
+        futures = submit(client, 10, SOUTH, "paused")
         await until(lambda: queued(scheduler) == {SOUTH: 10})
         assert not ws.processing
         await Event("paused", client=client).set()
         worker.status = Status.running
-        assert await client.gather(held) == list(range(10))
+        assert await client.gather(futures) == list(range(10))
 
 
 async def test_a_distant_worker_gets_as_many_ahead_as_a_round_trip_takes(

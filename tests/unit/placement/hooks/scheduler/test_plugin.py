@@ -43,10 +43,10 @@ def test_finished_tasks_are_counted_where_they_ran(scheduler: FakeScheduler, plu
     for address in scheduler.workers:
         plugin.add_worker(scheduler, address)  # type: ignore[arg-type]
         plugin.transition("x", "processing", "memory", stimulus_id="s", worker=address)
-    found = records(scheduler)  # type: ignore[arg-type]
-    assert found.tasks == {WEST: 1, "eu-west-2": 1}
-    assert found.workers == {"tcp://1": WEST, "tcp://2": "eu-west-2"}
-    assert found.reads == {}
+    recorded = records(scheduler)  # type: ignore[arg-type]
+    assert recorded.tasks == {WEST: 1, "eu-west-2": 1}
+    assert recorded.workers == {"tcp://1": WEST, "tcp://2": "eu-west-2"}
+    assert recorded.reads == {}
 
 
 @pytest.mark.parametrize("reads", [False, True])
