@@ -69,7 +69,7 @@ bench-catalog: .venv/all ## measure the catalog beside stac-fastapi-opensearch (
 	$(BIN)/python -m benchmarks.catalog $(ARGS)
 
 bench-sync: .venv/all ## measure what a sync of 100,000 datasets asks of S3
-	$(BIN)/python -m benchmarks.catalog.sync $(ARGS)
+	$(BIN)/python -m benchmarks.sync $(ARGS)
 
 clean: ## remove what the other commands made
 	rm -rf .venv .uv .cache .local .aws-sam
