@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
 @pytest.fixture
 def client(cluster: Cluster) -> Client:
     return cluster.client
+
+
+@pytest.fixture(autouse=True)
+def computes_on_its_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let ``compute()`` go to the client that a test takes.
+
+    Dask takes the client that was made last, which among clusters of a session is any.
+    """
+    client = request.getfixturevalue("client") if "client" in request.fixturenames else None
+    with client.as_current() if isinstance(client, Client) else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import dask.config
@@ -19,8 +20,9 @@ def _no_sockets() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_client() -> Iterator[None]:
-    # Clients of other tests that were closed in another order than they were opened leave themselves behind
-    # as Dask's scheduler.
+    # Other tests of the same process keep clients open, or have left them behind as Dask's scheduler.
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(dask.config.config, "scheduler", raising=False)
+        if "distributed" in sys.modules:
+            patch.setattr("distributed.client._global_clients", {})
         yield

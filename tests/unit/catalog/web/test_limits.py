@@ -120,7 +120,7 @@ def store(tmp_path: Path) -> SqliteCatalog:
 def test_a_search_that_takes_too_long_is_stopped(
     store: SqliteCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "_STEPS", 10)
+    monkeypatch.setattr(reader, "_STEPS_BETWEEN_LOOKS", 10)
     monkeypatch.setattr(reader, "SEARCH_SECONDS", -1)
     query = SearchQuery.from_values({"filter-lang": "cql2-text", "filter": "casei(id) like '%9%'"})
     with pytest.raises(RequestError, match=r"^filter: took longer than"):

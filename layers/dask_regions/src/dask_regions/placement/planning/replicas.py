@@ -102,6 +102,7 @@ def replica_after_loss(
 
 
 def regions_of_all(markers: frozenset[Marker]) -> list[Region]:
-    """Return the Regions that hold all of the marked data, in the order of one of the markers."""
-    first, *others = markers
+    """Return the Regions that hold all of the marked data, in the order of the first marker."""
+    # A set has no order of its own, and equal graphs are to be planned alike in every process.
+    first, *others = sorted(markers)
     return [region for region in first.regions if all(region in other.regions for other in others)]
