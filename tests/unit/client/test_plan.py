@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -21,6 +22,8 @@ from dask_regions.client.plan import Plan, plan
 from dask_regions.client.prices import PRICES_DATE
 from dask_regions.errors import BudgetError, ConfigurationError, RequestError, UnavailableError
 from dask_regions.placement.hooks.scheduler.forecast import Crossing, Forecast
+
+ROOT = Path(__file__).parents[3]
 
 WEST, EAST, CLIENT = "us-west-2", "us-east-1", "eu-west-2"
 
@@ -131,6 +134,17 @@ def test_a_plan_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
         "average or coarsen it in us-west-2 before us-east-1 needs it.\n"
         "Pool us-east-1 has no workers; its tasks would wait. Scale it with: dask-regions scale us-east-1 1"
     )
+
+
+def test_the_error_that_is_told_is_the_largest_of_the_benchmark() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    table = text.split("| `dask_regions.plan` | expected MB | metered MB |")[1].split("\n\n")[0]
+    cells = [row.split("|") for row in table.splitlines()[2:]]
+    numbers = [(float(expected), float(metered)) for _, _, expected, metered, _ in cells]
+    # Two numbers that cross are rounded to nothing.
+    ratios = [max(pair) / min(pair) for pair in numbers if min(pair)]
+    assert len(ratios) == 8
+    assert round(max(ratios), 1) == plan_module.ESTIMATE_ERROR
 
 
 def test_the_measured_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
 """How many ECS tasks a Region's pool should have: decided from numbers, without any I/O.
 
-One ECS task runs several Dask workers, which live and die together; "task" alone is never used
-below, since ECS and Dask both have them.
+One ECS task runs several Dask workers, which live and die together. In this module, every *task* in a name
+is an ECS task.
 
-Damping is what keeps a pool from growing and shrinking in turn. All of it that is code is an input of
-:func:`decide`: numbers in :class:`Damping`, rules in its docstring. The rest is time, which a decision
+Damping is what keeps a pool from growing and shrinking in turn. Its numbers that are code are an
+input of :func:`decide` (:class:`Damping`); the rules are in the docstring of that function, and
+:func:`count_to_set` keeps to the pool's bounds, undamped. The rest is time, which a decision
 about one moment cannot see, and stays in the templates:
 
 - the alarms in ``regional_stack/workers.yaml``: ``MissingThreshold`` (ECS tasks that must be missing,

@@ -127,8 +127,8 @@ def transfers(client: Client | None = None, *, prices: Prices | None = None) -> 
     Counted are results of tasks and shards of P2P shuffles, in bytes on the wire (shards of more than
     64 kB in bytes of their arrays), from the ``transfer_outgoing_log`` of the workers that send, and
     data that a client scatters. Not counted: graphs with the values that are embedded in them, messages
-    of the scheduler (1-2 kB a task), and calls of actors. Data that a client inside a task gathers
-    counts as received in the client Region; ``notes`` says so.
+    of the scheduler (about half a kB a task between Regions), and calls of actors. Data that a client
+    inside a task gathers counts as received in the client Region; ``notes`` says so.
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """The guard: it knows in which Region this process is, and refuses to touch data of another.
 
 A task in the wrong place would read terabytes over a wide-area network, or see an empty directory where
-another Region has a file system. So every read and write of marked data passes here, on whatever worker.
+another Region has a file system. So on a worker every read and write of marked data passes here; what
+little a notebook may have forwarded is decided in ``data/store.py``.
 """
 
 from __future__ import annotations

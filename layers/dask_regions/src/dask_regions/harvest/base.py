@@ -1,5 +1,9 @@
 """What every layout's harvester shares: where objects come from, and what is found in them.
 
+The layout ``netcdf`` takes any NetCDF files below a prefix, an Item each, ``zarr`` any stores: a layout is
+needed where the keys say more, or several sources make one Item. Copy ``layouts/netcdf_prefix.py`` for an
+Item a file, ``layouts/era5.py`` for an Item of several.
+
 To add a layout: name it in :data:`dask_regions.models.Layout`, write a module with a subclass of
 :class:`Harvester` that lists its sources and reads one of them, and register the class in
 :data:`HARVESTERS`. Its tests need no S3: they read a bucket in memory (``testing/sync/memory_bucket.py``).

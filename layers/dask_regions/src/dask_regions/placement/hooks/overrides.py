@@ -1,7 +1,8 @@
 """Every attribute of Dask that is replaced, and what would make it unnecessary.
 
 This is the whole of it: :class:`~dask_regions.placement.hooks.replacing.Overrides` refuses what is not
-declared here, and ``tests/contract/test_overrides.py`` compares a scheduler and a worker with Dask's own.
+declared here; ``tests/contract/test_overrides.py`` finds in the sources what is not, and
+``tests/contract/test_take_back.py`` compares a scheduler and a worker with Dask's own.
 Names of Dask that are used without being replaced are in :mod:`.private_names`; ``docs/upstream.md`` proposes
 the three changes of Dask that would delete half of the table.
 """
@@ -84,7 +85,7 @@ OVERRIDES: tuple[Override, ...] = (
     Override(
         f"{_SCHEDULER}.valid_workers",
         "scheduler.queueing",
-        "Dask collects the valid workers anew for every restricted task.",
+        "Dask collects valid workers for every restricted task; here they are kept until who runs changes.",
         "test_queueing_hooks.py::test_the_methods_that_are_replaced_are_called_as_they_were",
         _QUEUE,
     ),
@@ -140,7 +141,7 @@ OVERRIDES: tuple[Override, ...] = (
     Override(
         "distributed.stealing.WorkStealing._get_thief",
         "scheduler.locality",
-        "Nobody steals a task whose inputs would have to cross.",
+        "Dask steals whatever is queued, a task whose inputs would have to cross too.",
         "test_locality_hooks.py::test_the_methods_that_locality_replaces_are_called_as_they_were",
         _LOCALITY,
     ),

@@ -42,7 +42,7 @@ class ClusterState:
     known
         Keys that the scheduler has, of this and of earlier graphs.
     region_of
-        Region of a known key's result, or where it will be; None where that is open.
+        Region of a known key's result, or where it will be; None where any worker may have it.
     nbytes
         Bytes of a known key's result, None where it has none yet.
     """

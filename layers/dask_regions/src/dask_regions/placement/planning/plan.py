@@ -9,9 +9,12 @@ before any of its tasks exists:
 :mod:`.stages.locating`                 where the results of earlier graphs are
 :mod:`.stages.propagating`              what follows from where the data are, without a choice
 :mod:`.stages.rewriting`                the same computation as a graph of which less crosses
-:mod:`.stages.choosing`                 a Region for each task that has a choice
+:mod:`.stages.choosing`                 a Region for each task that has a choice, or only consumers
 :mod:`.stages.transferring`             what several tasks of a Region need crosses once
 ======================================  =======================================================
+
+Where rewriting finds a better graph, locating and propagating run again on it. In the client Region there
+may be no pool: where a stage chooses, it looks at the Regions whose pools have workers.
 
 All of it is pure: it reads a graph, and what it is told about a cluster. ``hooks/scheduler/materialize.py``
 calls it, and ``hooks/scheduler/plugin.py`` restricts the tasks accordingly.

@@ -1,1 +1,4 @@
-"""The stages of a plan, a pure function each; ``planning/plan.py`` calls them one after the other."""
+"""The six stages of a plan, which ``planning/plan.py`` calls, and what serves two of them.
+
+``costing`` serves ``choosing``, ``regrouping`` serves ``rewriting``.
+"""

@@ -1,4 +1,4 @@
-"""Fourth stage: a Region for each task that could run in several."""
+"""Fifth stage: a Region for each open task, and for free ones whose results placed tasks need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import chain
 from dask.typing import Key
 
 from dask_regions.placement.planning.problem import FREE, OPEN, Assignment, Problem, Region, TaskRegion
-from dask_regions.placement.planning.stages.pricing import Prices, price
+from dask_regions.placement.planning.stages.costing import Costs, cost_in_each_region
 
 __all__ = ["choose"]
 
@@ -29,8 +29,8 @@ def choose(problem: Problem, assignment: Assignment) -> Assignment:
     "The Complexity of Multiterminal Cuts", SIAM J. Comput. 23(4), 1994). A cut of 100,000 tasks would take
     longer than their graph has, so what follows is linear:
 
-    1. *Forward* (:func:`~dask_regions.placement.planning.stages.pricing.price`): what each open task costs
-       in each Region, its inputs where they are best for that.
+    1. *Forward* (:func:`~dask_regions.placement.planning.stages.costing.cost_in_each_region`): what each
+       open task costs in each Region, its inputs where they are best for that.
     2. *Backward*: each open task, the last first, takes the Region in which its own cost, and that of
        bringing its result to its consumers, whose Regions are known by then, is least.
     3. *Comparison*: all open tasks together, in each Region. What they share crosses once there, which the
@@ -48,10 +48,10 @@ def choose(problem: Problem, assignment: Assignment) -> Assignment:
     the tasks are spread over both: what crosses takes both directions of the link at once.
     """
     open_tasks = [key for key in assignment.undecided if assignment.regions[key] is OPEN]
-    prices = price(problem, assignment, open_tasks) if open_tasks else Prices([], {}, set())
-    regions = _choose_backward(problem, assignment, prices)
-    if 0 < len(open_tasks) <= _MAX_TASKS_TO_COMPARE and not prices.spread:
-        regions = _one_region_if_cheaper(problem, assignment, open_tasks, prices.regions, regions)
+    costs = cost_in_each_region(problem, assignment, open_tasks) if open_tasks else Costs([], {}, set())
+    regions = _choose_backward(problem, assignment, costs)
+    if 0 < len(open_tasks) <= _MAX_TASKS_TO_COMPARE and not costs.spread:
+        regions = _one_region_if_cheaper(problem, assignment, open_tasks, costs.regions, regions)
     takers = assignment.takers + open_tasks
     for key in assignment.undecided:
         if _needed_in(key, assignment, regions) - {regions[key]}:
@@ -59,31 +59,31 @@ def choose(problem: Problem, assignment: Assignment) -> Assignment:
     return assignment.with_regions(regions, takers)
 
 
-def _choose_backward(problem: Problem, assignment: Assignment, prices: Prices) -> dict[Key, TaskRegion]:
+def _choose_backward(problem: Problem, assignment: Assignment, costs: Costs) -> dict[Key, TaskRegion]:
     regions = dict(assignment.regions)
-    received_nbytes = dict.fromkeys(prices.regions, 0.0)
+    received_nbytes = dict.fromkeys(costs.regions, 0.0)
     for key in reversed(assignment.undecided):
         if regions[key] is not OPEN:
             regions[key] = _with_most_consumers(key, assignment, regions)
-        elif key in prices.spread:
-            region = min(prices.about_least(key), key=lambda region: (received_nbytes[region], region))
-            received_nbytes[region] += prices.costs[key][1]
+        elif key in costs.spread:
+            region = min(costs.about_least(key), key=lambda region: (received_nbytes[region], region))
+            received_nbytes[region] += costs.of_tasks[key][1]
             regions[key] = region
         else:
             needed_in = _needed_in(key, assignment, regions)
             if key in problem.delivered:
                 needed_in.add(problem.cluster.client_region)
-            regions[key] = _cheapest(prices, key, problem.nbytes(key), needed_in)
+            regions[key] = _cheapest(costs, key, problem.nbytes(key), needed_in)
     return regions
 
 
-def _cheapest(prices: Prices, key: Key, nbytes: float, needed_in: Collection[Region]) -> Region:
+def _cheapest(costs: Costs, key: Key, nbytes: float, needed_in: Collection[Region]) -> Region:
     """Return the Region for a task whose result is needed in some.
 
     Of equal ones it is one where the result is needed, so that a whole group goes where its consumers are.
     """
     cheapest, least = "", float("inf")
-    for region, cost in zip(prices.regions, prices.costs[key][0], strict=True):
+    for region, cost in zip(costs.regions, costs.of_tasks[key][0], strict=True):
         here = region in needed_in
         total = round(cost + nbytes * (len(needed_in) - here)) - 0.5 * here
         if total < least:

@@ -1,4 +1,4 @@
-"""First stage: where the results of earlier graphs are."""
+"""Second stage: where the results of earlier graphs are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second stage: the Regions of data, and what follows from them without a choice."""
+"""Third stage: the Regions of data, and what follows from them without a choice."""
 
 from __future__ import annotations
 

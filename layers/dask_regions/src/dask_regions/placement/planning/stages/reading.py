@@ -1,4 +1,4 @@
-"""Before the stages, and part of the third: which tasks of a graph read or write marked data."""
+"""First stage: which tasks of a graph read or write marked data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part of the third stage: combine each Region's share of a tree reduction there, before it crosses.
+"""Serves the fourth stage: combine each Region's share of a tree reduction there, before it crosses.
 
 Dask combines a fixed number of neighbouring results in each step of a tree, whichever Regions they are in:
 at every step, one group spans two Regions and something crosses. The grouping is arbitrary (``split_every``),

@@ -1,4 +1,4 @@
-"""Third stage: another graph that computes the same, of which less crosses."""
+"""Fourth stage: another graph that computes the same, of which less crosses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fifth stage: what several tasks of another Region need crosses once."""
+"""Sixth stage: what several tasks of another Region need crosses once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part of the fourth stage: what it costs, in bytes that cross, to have a result in each Region."""
+"""Serves the fifth stage: what it costs, in bytes that cross, to have a result in each Region."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from dask.typing import Key
 
 from dask_regions.placement.planning.problem import FREE, OPEN, Assignment, Problem, Region
 
-__all__ = ["Prices", "price"]
+__all__ = ["Costs", "cost_in_each_region"]
 
 #: A task has to cost so much for it to pay to use both directions of a link.
 _SPREAD_ABOVE_BYTES = 1e6
-#: Share of its cost that a task may cost more in another Region, and still as good as the same.
+#: Costs within this share of the least count as equal, and so do bytes within it of what is saved.
 _EQUAL_WITHIN_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Prices:
+class Costs:
     """What the open tasks cost in each Region, their open inputs included.
 
     Attributes
     ----------
     regions
         Regions to choose from, sorted.
-    costs
+    of_tasks
         Open task to the bytes that cross for it to be in each of these, in their order, and the least of
         them. One dict: the hash of a block's key is computed anew at every look-up.
     spread
@@ -35,18 +35,18 @@ class Prices:
     """
 
     regions: list[Region]
-    costs: dict[Key, tuple[list[float], float]]
+    of_tasks: dict[Key, tuple[list[float], float]]
     spread: set[Key]
 
     def about_least(self, key: Key) -> list[Region]:
         """Return the Regions in which a task costs about the least."""
-        costs, least = self.costs[key]
+        costs, least = self.of_tasks[key]
         limit = least * (1 + _EQUAL_WITHIN_SHARE)
         pairs = zip(self.regions, costs, strict=True)
         return [region for region, cost in pairs if cost <= limit]
 
 
-def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -> Prices:
+def cost_in_each_region(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -> Costs:
     """Work out what open tasks cost in each Region, inputs first.
 
     A task in Region R costs what its inputs cost where each is best for R: an input that is open is made
@@ -59,7 +59,7 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
     numbers = {region: number for number, region in enumerate(regions)}
     consumers = _count_consumers(problem, assignment)
     graph, nbytes_of, assigned = problem.graph, problem.nbytes, assignment.regions
-    prices = Prices(regions, {}, set())
+    estimate = Costs(regions, {}, set())
     above_spread: set[Key] = set()
     for key in open_tasks:
         inputs = graph[key].dependencies
@@ -71,7 +71,7 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
                 continue
             nbytes, share = nbytes_of(dependency), 1 / consumers[dependency]
             if region is OPEN:
-                costs_of_input, least = prices.costs[dependency]
+                costs_of_input, least = estimate.of_tasks[dependency]
                 brought = least + nbytes
                 for number, cost in enumerate(costs_of_input):
                     costs[number] += min(brought, cost) * share
@@ -80,18 +80,18 @@ def price(problem: Problem, assignment: Assignment, open_tasks: Iterable[Key]) -
                 if region in numbers:
                     costs[numbers[region]] -= nbytes * share
         costs = [cost + everywhere for cost in costs]
-        prices.costs[key] = costs, min(costs)
-        if not above_spread.isdisjoint(inputs) or not prices.spread.isdisjoint(inputs):
+        estimate.of_tasks[key] = costs, min(costs)
+        if not above_spread.isdisjoint(inputs) or not estimate.spread.isdisjoint(inputs):
             above_spread.add(key)
-        elif _is_to_be_spread(key, nbytes_of(key), prices):
-            prices.spread.add(key)
-    return prices
+        elif _is_to_be_spread(key, nbytes_of(key), estimate):
+            estimate.spread.add(key)
+    return estimate
 
 
-def _is_to_be_spread(key: Key, nbytes: float, prices: Prices) -> bool:
+def _is_to_be_spread(key: Key, nbytes: float, estimate: Costs) -> bool:
     """Whether much data meets in a task, it may do so in several Regions, and little comes of it."""
-    surplus = prices.costs[key][1] - _SPREAD_ABOVE_BYTES
-    return nbytes <= _EQUAL_WITHIN_SHARE * surplus and len(prices.about_least(key)) > 1
+    surplus = estimate.of_tasks[key][1] - _SPREAD_ABOVE_BYTES
+    return nbytes <= _EQUAL_WITHIN_SHARE * surplus and len(estimate.about_least(key)) > 1
 
 
 def _regions_to_choose_from(problem: Problem, assignment: Assignment) -> list[Region]:
