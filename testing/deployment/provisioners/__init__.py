@@ -1,0 +1,1 @@
+"""Resource types that ministack's CloudFormation lacks; each refuses what AWS refuses."""

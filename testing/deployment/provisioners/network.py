@@ -1,0 +1,158 @@
+"""EC2: addresses, NAT gateways and Transit Gateways.
+
+Not proven here: that a packet takes a route; quotas; the minutes that a NAT gateway or an attachment takes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
+from ministack.services import ec2
+
+from .refusals import Refused, require
+
+Properties = Mapping[str, Any]
+Created = tuple[str, dict[str, Any]]
+
+transit_gateways: AccountRegionScopedDict = AccountRegionScopedDict()
+attachments: AccountRegionScopedDict = AccountRegionScopedDict()
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_hex(9)[:17]}"
+
+
+def create_address(_name: str, properties: Properties, _stack: str) -> Created:
+    """Allocate an Elastic IP address."""
+    allocation = _new_id("eipalloc")
+    address = f"52.0.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    ec2._addresses[allocation] = {
+        "AllocationId": allocation,
+        "PublicIp": address,
+        "Domain": properties.get("Domain", "vpc"),
+        **dict.fromkeys(("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")),
+    }
+    return address, {"AllocationId": allocation, "PublicIp": address}
+
+
+def delete_address(address: str, _properties: Properties) -> None:
+    """Release an address; refused while a NAT gateway has it."""
+    for allocation, record in list(ec2._addresses.items()):
+        if record["PublicIp"] == address:
+            users = [n for n, nat in ec2._nat_gateways.items() if _uses(nat, allocation)]
+            if users:
+                raise Refused(f"InvalidIPAddress.InUse: {address} is in use by {users[0]}")
+            del ec2._addresses[allocation]
+
+
+def _uses(nat: Mapping[str, Any], allocation: str) -> bool:
+    return bool(nat["AllocationId"] == allocation and nat["State"] != "deleted")
+
+
+def create_nat_gateway(_name: str, properties: Properties, _stack: str) -> Created:
+    """Create a NAT gateway in a subnet whose VPC has an internet gateway."""
+    subnet = require(ec2._subnets, properties["SubnetId"], "InvalidSubnetID.NotFound")
+    require(ec2._addresses, properties["AllocationId"], "InvalidAllocationID.NotFound")
+    attached = any(
+        attachment["VpcId"] == subnet["VpcId"]
+        for gateway in ec2._internet_gateways.values()
+        for attachment in gateway["Attachments"]
+    )
+    if not attached:
+        raise Refused(f"Gateway.NotAttached: network {subnet['VpcId']} has no Internet gateway attached")
+    nat = _new_id("nat")
+    ec2._nat_gateways[nat] = {
+        "NatGatewayId": nat,
+        "SubnetId": properties["SubnetId"],
+        "VpcId": subnet["VpcId"],
+        "AllocationId": properties["AllocationId"],
+        "ConnectivityType": "public",
+        "State": "available",
+        "CreateTime": ec2._now_ts(),
+        "Tags": [],
+    }
+    return nat, {"NatGatewayId": nat}
+
+
+def delete_nat_gateway(nat: str, _properties: Properties) -> None:
+    """Delete a NAT gateway."""
+    ec2._nat_gateways.pop(nat, None)
+
+
+def create_transit_gateway(_name: str, properties: Properties, _stack: str) -> Created:
+    """Create a Transit Gateway."""
+    gateway = _new_id("tgw")
+    arn = f"arn:aws:ec2:{get_region()}:{get_account_id()}:transit-gateway/{gateway}"
+    transit_gateways[gateway] = {"Arn": arn, "Properties": dict(properties)}
+    return gateway, {"Id": gateway, "TransitGatewayArn": arn}
+
+
+def delete_transit_gateway(gateway: str, _properties: Properties) -> None:
+    """Delete a Transit Gateway; refused while it has attachments."""
+    holders = [key for key, record in attachments.items() if record["TransitGatewayId"] == gateway]
+    if holders:
+        raise Refused(f"IncorrectState: {gateway} has non-deleted attachments: {', '.join(holders)}")
+    transit_gateways.pop(gateway, None)
+
+
+def create_attachment(_name: str, properties: Properties, _stack: str) -> Created:
+    """Attach a VPC to a Transit Gateway, by one subnet for each Availability Zone."""
+    require(transit_gateways, properties["TransitGatewayId"], "InvalidTransitGatewayID.NotFound")
+    subnets = [require(ec2._subnets, key, "InvalidSubnetID.NotFound") for key in properties["SubnetIds"]]
+    zones = [subnet.get("AvailabilityZone") for subnet in subnets]
+    if len(set(zones)) < len(zones):
+        raise Refused("DuplicateSubnetsInSameZone: more than one subnet in the same Availability Zone")
+    attachment = _new_id("tgw-attach")
+    attachments[attachment] = dict(properties)
+    return attachment, {"Id": attachment}
+
+
+def delete_attachment(attachment: str, _properties: Properties) -> None:
+    """Detach a VPC."""
+    attachments.pop(attachment, None)
+
+
+def delete_subnet(subnet: str, _properties: Properties) -> None:
+    """Delete a subnet; refused while something has a network interface in it."""
+    nats = [key for key, nat in ec2._nat_gateways.items() if nat["SubnetId"] == subnet]
+    attached = [key for key, record in attachments.items() if subnet in record["SubnetIds"]]
+    interfaces = [key for key, record in ec2._network_interfaces.items() if record.get("SubnetId") == subnet]
+    if users := [*nats, *attached, *interfaces]:
+        raise Refused(f"DependencyViolation: the subnet '{subnet}' has dependencies: {', '.join(users)}")
+    ec2._subnets.pop(subnet, None)
+    ec2._tags.pop(subnet, None)
+
+
+def create_peering(params: Mapping[str, list[str]]) -> tuple[int, Any, bytes]:
+    """Answer CreateVpcPeeringConnection; of overlapping blocks it becomes a failed connection."""
+    response: tuple[int, Any, bytes] = _stock_create_peering(params)
+    for record in ec2._vpc_peering.values():
+        blocks = [_block(record[side]) for side in ("RequesterVpcInfo", "AccepterVpcInfo")]
+        if record["Status"]["Code"] == "pending-acceptance" and None not in blocks:
+            first, second = (ipaddress.ip_network(str(block)) for block in blocks)
+            if first.overlaps(second):
+                message = "VPCs have overlapping CIDR blocks"
+                ec2._set_vpc_peering_status(record, "failed", message)
+    return response
+
+
+def _block(side: Mapping[str, str]) -> str | None:
+    record = ec2._vpcs.get_scoped(side["OwnerId"], side["Region"], side["VpcId"])
+    return record["CidrBlock"] if record else None
+
+
+_stock_create_peering = ec2._create_vpc_peering_connection
+HANDLERS = {
+    "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
+    "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
+    "AWS::EC2::TransitGateway": {"create": create_transit_gateway, "delete": delete_transit_gateway},
+    "AWS::EC2::TransitGatewayAttachment": {"create": create_attachment, "delete": delete_attachment},
+}
+#: What ministack has, and would delete whatever depends on it.
+DELETIONS = {"AWS::EC2::Subnet": delete_subnet}
+#: Actions of the EC2 API that ministack answers too kindly.
+ACTIONS = {"CreateVpcPeeringConnection": create_peering}

@@ -1,0 +1,20 @@
+"""How a provisioner says no: CloudFormation makes it the reason of the failed resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Refused", "require"]
+
+
+class Refused(ValueError):
+    """AWS would refuse this, with the given error code and message."""
+
+
+def require(store: Mapping[str, Any], key: str, code: str) -> Any:
+    """Return a record, or refuse with AWS's error code where there is none."""
+    record = store.get(key)
+    if record is None:
+        raise Refused(f"{code}: '{key}' does not exist")
+    return record
