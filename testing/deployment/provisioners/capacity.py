@@ -14,7 +14,7 @@ from ministack.core.responses import get_region
 from ministack.services import autoscaling, ecr, ecs, iam
 from ministack.services.cloudformation import provisioners as stock
 
-from .refusals import Refused
+from .refusals import RefusedError
 
 Properties = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def _answer(response: tuple[int, Any, bytes]) -> dict[str, Any]:
     status, _, body = response
     document: dict[str, Any] = json.loads(body)
     if status >= 400:
-        raise Refused(f"{document.get('__type', status)}: {document.get('message', body)}")
+        raise RefusedError(f"{document.get('__type', status)}: {document.get('message', body)}")
     return document
 
 
@@ -42,7 +42,9 @@ def delete_provider(provider: str, _properties: Properties) -> None:
         name for name, cluster in ecs._clusters.items() if provider in cluster.get("capacityProviders", [])
     ]
     if users:
-        raise Refused(f"ResourceInUseException: capacity provider {provider} is in use by cluster {users[0]}")
+        raise RefusedError(
+            f"ResourceInUseException: capacity provider {provider} is in use by cluster {users[0]}"
+        )
     if provider in ecs._capacity_providers:
         _answer(ecs._delete_capacity_provider({"capacityProvider": provider}))
 
@@ -56,7 +58,7 @@ def create_associations(_name: str, properties: Properties, _stack: str) -> tupl
         if name not in ecs._capacity_providers and not name.startswith("FARGATE")
     ]
     if absent:
-        raise Refused(f"InvalidParameterException: the capacity provider {absent[0]} does not exist")
+        raise RefusedError(f"InvalidParameterException: the capacity provider {absent[0]} does not exist")
     _answer(
         ecs._put_cluster_capacity_providers(
             {
@@ -81,7 +83,7 @@ def delete_associations(cluster: str, _properties: Properties) -> None:
         and service.get("status") == "ACTIVE"
     ]
     if services:
-        raise Refused(f"ResourceInUseException: service {services[0]} uses the capacity providers")
+        raise RefusedError(f"ResourceInUseException: service {services[0]} uses the capacity providers")
     if cluster in ecs._clusters:
         ecs._put_cluster_capacity_providers({"cluster": cluster, "capacityProviders": []})
 
@@ -127,7 +129,7 @@ def delete_group(name: str, properties: Properties) -> None:
     group = autoscaling._asgs.get(name, {"Instances": []})
     protected = [record["InstanceId"] for record in group["Instances"] if record["ProtectedFromScaleIn"]]
     if protected:
-        raise Refused(f"Group did not stabilize: {protected[0]} is protected from scale-in")
+        raise RefusedError(f"Group did not stabilize: {protected[0]} is protected from scale-in")
     stock._asg_delete(name, properties)
 
 
@@ -144,7 +146,7 @@ def _require_image(image: str, properties: Properties) -> None:
     if tag not in tags:
         deployment = properties.get("DeploymentConfiguration", {})
         breaker = deployment.get("DeploymentCircuitBreaker", {})
-        raise Refused(
+        raise RefusedError(
             f"CannotPullContainerError: {image} not found; "
             + ("ECS Deployment Circuit Breaker was triggered" if breaker else "gave up after 3 hours")
         )
@@ -154,7 +156,7 @@ def create_domain(name: str, properties: Properties, stack: str) -> tuple[str, d
     """Create an OpenSearch domain, which in a VPC wants its service-linked role."""
     service = "opensearchservice.amazonaws.com"
     if properties.get("VPCOptions") and not any(service in role["Path"] for role in iam._roles.values()):
-        raise Refused(
+        raise RefusedError(
             "ValidationException: Before you can proceed, you must enable a service-linked role to give "
             f"Amazon OpenSearch Service permissions to access your VPC ({service})"
         )

@@ -12,7 +12,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import ec2
 
-from .refusals import Refused, require
+from .refusals import RefusedError, require
 
 Properties = Mapping[str, Any]
 #: "Data repository associations for an FSx for Lustre file system", Amazon FSx quotas.
@@ -29,7 +29,7 @@ def create_file_system(_name: str, properties: Properties, _stack: str) -> tuple
     [subnet] = properties["SubnetIds"]
     require(ec2._subnets, subnet, "InvalidNetworkSettings")
     if int(properties["StorageCapacity"]) % 1200:
-        raise Refused("BadRequest: invalid storage capacity, use 1200 GiB or a multiple of 2400 GiB")
+        raise RefusedError("BadRequest: invalid storage capacity, use 1200 GiB or a multiple of 2400 GiB")
     identifier = f"fs-{secrets.token_hex(9)[:17]}"
     attributes = {
         "DNSName": f"{identifier}.fsx.{get_region()}.amazonaws.com",
@@ -43,7 +43,7 @@ def create_file_system(_name: str, properties: Properties, _stack: str) -> tuple
 def delete_file_system(identifier: str, _properties: Properties) -> None:
     """Delete a file system; refused while a data repository task runs on it."""
     if running_tasks.get(identifier):
-        raise Refused(f"BadRequest: a data repository task is executing on {identifier}")
+        raise RefusedError(f"BadRequest: a data repository task is executing on {identifier}")
     file_systems.pop(identifier, None)
 
 
@@ -53,10 +53,12 @@ def create_association(_name: str, properties: Properties, _stack: str) -> tuple
     require(file_systems, identifier, "FileSystemNotFound")
     others = [record for record in associations.values() if record["FileSystemId"] == identifier]
     if len(others) >= MAX_ASSOCIATIONS:
-        raise Refused(f"ServiceLimitExceeded: {identifier} has {len(others)} data repository associations")
+        raise RefusedError(
+            f"ServiceLimitExceeded: {identifier} has {len(others)} data repository associations"
+        )
     path = properties["FileSystemPath"]
     if any(record["FileSystemPath"] == path for record in others):
-        raise Refused(f"BadRequest: {path} is the path of another association")
+        raise RefusedError(f"BadRequest: {path} is the path of another association")
     association = f"dra-{secrets.token_hex(9)[:17]}"
     associations[association] = dict(properties)
     arn = f"arn:aws:fsx:{get_region()}:{get_account_id()}:association/{identifier}/{association}"

@@ -13,7 +13,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import ec2
 
-from .refusals import Refused, require
+from .refusals import RefusedError, require
 
 Properties = Mapping[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -45,7 +45,7 @@ def delete_address(address: str, _properties: Properties) -> None:
         if record["PublicIp"] == address:
             users = [n for n, nat in ec2._nat_gateways.items() if _uses(nat, allocation)]
             if users:
-                raise Refused(f"InvalidIPAddress.InUse: {address} is in use by {users[0]}")
+                raise RefusedError(f"InvalidIPAddress.InUse: {address} is in use by {users[0]}")
             del ec2._addresses[allocation]
 
 
@@ -63,7 +63,7 @@ def create_nat_gateway(_name: str, properties: Properties, _stack: str) -> Creat
         for attachment in gateway["Attachments"]
     )
     if not attached:
-        raise Refused(f"Gateway.NotAttached: network {subnet['VpcId']} has no Internet gateway attached")
+        raise RefusedError(f"Gateway.NotAttached: network {subnet['VpcId']} has no Internet gateway attached")
     nat = _new_id("nat")
     ec2._nat_gateways[nat] = {
         "NatGatewayId": nat,
@@ -95,7 +95,7 @@ def delete_transit_gateway(gateway: str, _properties: Properties) -> None:
     """Delete a Transit Gateway; refused while it has attachments."""
     holders = [key for key, record in attachments.items() if record["TransitGatewayId"] == gateway]
     if holders:
-        raise Refused(f"IncorrectState: {gateway} has non-deleted attachments: {', '.join(holders)}")
+        raise RefusedError(f"IncorrectState: {gateway} has non-deleted attachments: {', '.join(holders)}")
     transit_gateways.pop(gateway, None)
 
 
@@ -105,7 +105,7 @@ def create_attachment(_name: str, properties: Properties, _stack: str) -> Create
     subnets = [require(ec2._subnets, key, "InvalidSubnetID.NotFound") for key in properties["SubnetIds"]]
     zones = [subnet.get("AvailabilityZone") for subnet in subnets]
     if len(set(zones)) < len(zones):
-        raise Refused("DuplicateSubnetsInSameZone: more than one subnet in the same Availability Zone")
+        raise RefusedError("DuplicateSubnetsInSameZone: more than one subnet in the same Availability Zone")
     attachment = _new_id("tgw-attach")
     attachments[attachment] = dict(properties)
     return attachment, {"Id": attachment}
@@ -122,7 +122,7 @@ def delete_subnet(subnet: str, _properties: Properties) -> None:
     attached = [key for key, record in attachments.items() if subnet in record["SubnetIds"]]
     interfaces = [key for key, record in ec2._network_interfaces.items() if record.get("SubnetId") == subnet]
     if users := [*nats, *attached, *interfaces]:
-        raise Refused(f"DependencyViolation: the subnet '{subnet}' has dependencies: {', '.join(users)}")
+        raise RefusedError(f"DependencyViolation: the subnet '{subnet}' has dependencies: {', '.join(users)}")
     ec2._subnets.pop(subnet, None)
     ec2._tags.pop(subnet, None)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Refused", "require"]
+__all__ = ["RefusedError", "require"]
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """AWS would refuse this, with the given error code and message."""
 
 
@@ -16,5 +16,5 @@ def require(store: Mapping[str, Any], key: str, code: str) -> Any:
     """Return a record, or refuse with AWS's error code where there is none."""
     record = store.get(key)
     if record is None:
-        raise Refused(f"{code}: '{key}' does not exist")
+        raise RefusedError(f"{code}: '{key}' does not exist")
     return record
