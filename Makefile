@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test test-long opensearch test-browser test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help demo local test test-long opensearch test-browser test-deploy test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,6 +40,8 @@ test-faults: .venv/all ## kill workers and pools during every workload (ten minu
 
 test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr (PyPI; a quarter of an hour)
 	@UV="$(CURDIR)/$(UV)" $(BIN)/python -m testing.upstream $(ARGS) -- $(PYTEST_ARGS)
+test-deploy: .venv/all .cache/deployment/.installed ## deploy the templates into an emulated AWS account
+	$(BIN)/pytest -m deployment $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs
 	$(BIN)/ruff check
@@ -83,6 +85,12 @@ $(UV):
 .venv/demo: $(UV) uv.lock pyproject.toml
 	@echo "Setting up (once; about a minute on a new machine)"
 	@$(UV) sync --quiet --frozen --inexact --python "$$(tools/find-python)"
+	@touch $@
+
+# The emulator has requirements of its own, which do not agree with ours.
+.cache/deployment/.installed: $(UV) testing/deployment/requirements.txt
+	@$(UV) venv --quiet --clear --python "$$(tools/find-python)" .cache/deployment
+	@$(UV) pip install --quiet --python .cache/deployment/bin/python --requirements testing/deployment/requirements.txt
 	@touch $@
 
 .venv/all: $(UV) uv.lock pyproject.toml

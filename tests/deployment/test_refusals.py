@@ -10,6 +10,8 @@ import pytest
 
 from testing.deployment.emulator import Emulator
 
+pytestmark = pytest.mark.deployment
+
 REGION = "us-west-2"
 _numbers = count()
 
