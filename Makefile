@@ -40,6 +40,7 @@ test-faults: .venv/all ## kill workers and pools during every workload (ten minu
 
 test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr (PyPI; a quarter of an hour)
 	@UV="$(CURDIR)/$(UV)" $(BIN)/python -m testing.upstream $(ARGS) -- $(PYTEST_ARGS)
+
 test-deploy: .venv/all .cache/deployment/.installed ## deploy the templates into an emulated AWS account
 	$(BIN)/pytest -m deployment $(PYTEST_ARGS)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["WAIT_SECONDS", "until", "wait_until"]
+__all__ = ["WAIT_SECONDS", "message_with", "until", "wait_until"]
 
 #: It only ends a test that would never end, below pytest's own limit, and says what did not come.
 WAIT_SECONDS = 300.0
@@ -52,6 +53,16 @@ async def until(condition: Callable[[], _T], what: Callable[[], object] | str = 
         assert time.monotonic() < end, _missing(what)
         await asyncio.sleep(0.005)
     return result
+
+
+def message_with(messages: queue.Queue[str], text: str) -> str:
+    """Return the first message that holds a text, and drop those before it.
+
+    A busy machine is silent for a while, which the user is told of any pool, rightly.
+    """
+    while text not in (message := messages.get(timeout=WAIT_SECONDS)):
+        pass
+    return message
 
 
 def _missing(what: Callable[[], object] | str) -> str:
