@@ -1,7 +1,8 @@
 """Every parameter of a search, declared once: where it may occur, how it is read, and what it selects.
 
 From this table come the routes' parameters (:mod:`dask_regions.catalog.web.routes`), the OpenAPI document and
-:class:`~dask_regions.catalog.asking.query.SearchQuery`, which has a field of the same name.
+:class:`~dask_regions.catalog.asking.query.SearchQuery`, which has a field of the same name, unless its
+``_together`` uses the parameter up, as it does ``filter-lang`` and ``filter-crs``.
 """
 
 from __future__ import annotations

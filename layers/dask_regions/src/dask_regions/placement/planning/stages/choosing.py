@@ -36,6 +36,9 @@ def choose(problem: Problem, assignment: Assignment) -> Assignment:
     3. *Comparison*: all open tasks together, in each Region. What they share crosses once there, which the
        two passes cannot see.
 
+    Free tasks are not part of the problem: in the same backward pass each goes to the Region that most of its
+    consumers have (:func:`_with_most_consumers`), and stays free where none has one.
+
     On a tree, the two passes are the dynamic programme of Bokhari ("A Shortest Tree Algorithm for Optimal
     Assignments across Space and Time in a Distributed Processor System", IEEE Trans. Software Eng. 7(6),
     1981), and exact. That a shared input's cost is split evenly among its consumers is our own heuristic,
