@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dask.array as da
@@ -16,10 +17,19 @@ import dask_regions
 from dask_regions.client.transfers import Transfers
 from dask_regions.data.array import RegionArray
 from dask_regions.errors import WrongRegionError
+from testing.placement.clusters import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("placement")]
 
 WEST, EAST = "us-west-2", "us-east-1"
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
+    """A cluster of their own: the meter notes clients that tasks opened at any time of a cluster's life."""
+    started = start_cluster(WEST, WEST, EAST)
+    yield started
+    started.close()
 
 
 def assert_read_at_home(moved: Transfers, **reads: int) -> None:
