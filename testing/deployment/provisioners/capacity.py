@@ -171,6 +171,6 @@ HANDLERS = {
         "delete": delete_associations,
     },
 }
-#: What ministack has, and would create whatever is missing.
+#: Resource types that ministack has, and creates though something they need is missing.
 CREATIONS = {"AWS::ECS::Service": create_service, "AWS::OpenSearchService::Domain": create_domain}
 DELETIONS = {"AWS::AutoScaling::AutoScalingGroup": delete_group}

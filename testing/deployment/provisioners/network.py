@@ -152,7 +152,7 @@ HANDLERS = {
     "AWS::EC2::TransitGateway": {"create": create_transit_gateway, "delete": delete_transit_gateway},
     "AWS::EC2::TransitGatewayAttachment": {"create": create_attachment, "delete": delete_attachment},
 }
-#: What ministack has, and would delete whatever depends on it.
+#: Resource types that ministack has, and deletes though something depends on them.
 DELETIONS = {"AWS::EC2::Subnet": delete_subnet}
 #: Actions of the EC2 API that ministack answers too kindly.
 ACTIONS = {"CreateVpcPeeringConnection": create_peering}

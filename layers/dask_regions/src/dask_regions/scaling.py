@@ -199,9 +199,9 @@ def _by_memory(demand: PoolDemand, damping: Damping) -> int:
 
 def difference(demand: PoolDemand, pool: Pool, damping: Damping) -> Difference:
     """Return what the alarms watch: both numbers are 0 for a pool at rest."""
-    wanted = desired_tasks(demand, pool, damping)
+    desired = desired_tasks(demand, pool, damping)
     return Difference(
-        missing=max(0, wanted - demand.ecs_tasks), surplus=_surplus(demand, wanted, demand.ecs_tasks)
+        missing=max(0, desired - demand.ecs_tasks), surplus=_surplus(demand, desired, demand.ecs_tasks)
     )
 
 
@@ -229,16 +229,16 @@ def decide(demand: PoolDemand, state: PoolState, damping: Damping, *, round_: in
     no worker, nothing shrinks either. And a decision is void once the count that it was made on has
     changed (:func:`count_to_set`).
     """
-    wanted = desired_tasks(demand, state.pool, damping)
+    demanded = desired_tasks(demand, state.pool, damping)
     have = state.desired
-    action, desired = _action(demand, wanted, have, damping)
+    action, desired = _action(demand, demanded, have, damping)
     return Decision(
         region=demand.region,
         action=action,
         desired=desired,
         current=have,
         tasks_to_retire=have - desired if action == "shrink" else 0,
-        reason=_reason(demand, state, wanted, action, desired),
+        reason=_reason(demand, state, demanded, action, desired),
         round=round_,
     )
 

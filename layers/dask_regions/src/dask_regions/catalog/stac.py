@@ -21,7 +21,7 @@ _SCHEMA = "application/schema+json"
 _RELATION = "http://www.opengis.net/def/rel/ogc/1.0/"
 #: These name a document; the fields extension cannot leave it out.
 _ALWAYS = ("type", "stac_version", "id", "collection")
-# Where it is used without naming a field, it answers with a valid document and no more.
+# The fields extension, used without naming a field, gives a valid document and no more.
 _INTERVAL = ("properties.datetime", "properties.start_datetime", "properties.end_datetime")
 _ITEM_NEEDS = ("geometry", "bbox", "links", "assets", *_INTERVAL)
 _COLLECTION_NEEDS = ("description", "license", "extent", "links")

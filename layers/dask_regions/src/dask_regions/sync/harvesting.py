@@ -47,7 +47,7 @@ _SOURCES_PER_BATCH = 64
 # A part is an object of the staging bucket: a function that is ended loses no more than these changes.
 _CHANGES_PER_PART = 500
 _MAX_SKIPPED_TO_REPORT = 1000
-# What each earlier sync has staged is read from its start.
+# The readings that each earlier sync has staged are read from their start.
 _MAX_EARLIER_SYNCS = 6
 # This mark follows the fingerprint of a source that is read again without a change of its listing.
 _RETRY_MARK = "?"

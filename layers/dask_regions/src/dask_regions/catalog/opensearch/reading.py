@@ -240,8 +240,8 @@ def _stopped_in_time(query: SearchQuery) -> Iterator[None]:
 
 def _indexes(live: Live, generation: str | None, query: SearchQuery) -> list[str]:
     collections = live.contents.get(generation or "", {})
-    wanted = collections if query.collections is None else set(query.collections) & collections.keys()
-    return sorted(collections[collection].items for collection in wanted)
+    searched = collections if query.collections is None else set(query.collections) & collections.keys()
+    return sorted(collections[collection].items for collection in searched)
 
 
 def _sort(order: Order) -> dict[str, Any]:

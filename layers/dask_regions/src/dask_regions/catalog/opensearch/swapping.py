@@ -100,9 +100,9 @@ class Swapping:
     ) -> dict[str, CollectionIndexes]:
         """Return what the generation has by Collection, once what is not to be kept is undone."""
         targets = self._control.targets(generation)
-        wanted = {collection for collections in declared.values() for collection in collections}
+        declared_ids = {collection for collections in declared.values() for collection in collections}
         completed: dict[str, CollectionIndexes] = {}
-        for collection in sorted({*live.collections, *targets} & wanted):
+        for collection in sorted({*live.collections, *targets} & declared_ids):
             before = live.collections.get(collection)
             target = targets.get(collection)
             # Nothing is changed before the indexes are ready.
@@ -203,9 +203,9 @@ class Swapping:
         alias = self._control.names.alias
         answer = self._client.request("GET", ["_alias", alias], accept=(404,))
         now = {index for index, entry in answer.items() if isinstance(entry, dict) and "aliases" in entry}
-        wanted = {part.items for part in live.collections.values()}
-        actions = [{"add": {"index": index, "alias": alias}} for index in sorted(wanted - now)]
-        actions += [{"remove": {"index": index, "alias": alias}} for index in sorted(now - wanted)]
+        live_indexes = {part.items for part in live.collections.values()}
+        actions = [{"add": {"index": index, "alias": alias}} for index in sorted(live_indexes - now)]
+        actions += [{"remove": {"index": index, "alias": alias}} for index in sorted(now - live_indexes)]
         if actions:
             self._client.request("POST", ["_aliases"], {"actions": actions})
 

@@ -39,7 +39,7 @@ class Undecided(Enum):
 FREE: Final = Undecided.FREE
 OPEN: Final = Undecided.OPEN
 
-#: What is known of where a task runs: its Region, or why it has none.
+#: The Region in which a task runs, or the reason why it has none yet.
 TaskRegion: TypeAlias = Region | Undecided
 
 
@@ -84,9 +84,9 @@ class Problem:
         pins: Mapping[Key, Region],
     ) -> Problem:
         """Return the problem of a graph whose reads were found."""
-        wanted = frozenset(wanted)
+        requested = frozenset(wanted)
         sizes = Sizes(blocks, cluster.nbytes, reads.share, reads.names)
-        return cls(reads, wanted, _delivered(reads.graph, wanted), cluster, sizes, pins)
+        return cls(reads, requested, _delivered(reads.graph, requested), cluster, sizes, pins)
 
     def of_graph(self, reads: Reads) -> Problem:
         """Return the same problem for another graph that computes the same."""

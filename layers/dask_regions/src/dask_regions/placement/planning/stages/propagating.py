@@ -35,7 +35,7 @@ def propagate(problem: Problem, located: Assignment) -> Assignment:
     nothing_located = all(region is FREE for region in located.regions.values())
     if nothing_located and not reads.markers and not problem.pins:
         return located
-    # What a task reads goes before what a user asked for: elsewhere it would be refused.
+    # The Region of the data goes before a pin: elsewhere the guard would refuse the read.
     fixed = {**problem.pins, **replicas_to_read(reads.markers, cluster.alive, cluster.client_region)}
     walk = _Walk(problem.graph, fixed, {**located.regions, **fixed})
     walk.run()
