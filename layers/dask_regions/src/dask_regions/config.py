@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from dask_regions.errors import ConfigurationError
-from dask_regions.models import Configuration, Dataset, Layout, Pool, Region, Replica
+from dask_regions.models import Configuration, Dataset, Layout, Pool, Region, Replica, System
 
 __all__ = ["load"]
 
@@ -194,7 +194,7 @@ def _model_at(path: _Path) -> type[BaseModel]:
         return Pool
     if "replicas" in path:
         return Replica
-    models: dict[str | int, type[BaseModel]] = {"regions": Region, "datasets": Dataset}
+    models: dict[str | int, type[BaseModel]] = {"system": System, "regions": Region, "datasets": Dataset}
     return models.get(path[0], Configuration) if path else Configuration
 
 

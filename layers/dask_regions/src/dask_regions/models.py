@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Configuration", "Dataset", "Layout", "Pool", "Region", "Replica"]
+__all__ = ["Access", "Configuration", "Dataset", "Layout", "Pool", "Region", "Replica", "System"]
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
@@ -24,6 +24,7 @@ def _region_name(name: str) -> str:
 
 
 RegionName = Annotated[str, AfterValidator(_region_name)]
+Access = Literal["fsx", "s3"]
 Layout = Literal["cmip6", "era5", "netcdf", "zarr"]
 _BUCKET = r"^[a-z0-9.-]{3,63}$"
 _PREFIX = r"^$|^[^/].*/$"
@@ -48,17 +49,37 @@ class Pool(_Model):
         return self
 
 
+class System(_Model):
+    """What holds for all Regions of a system.
+
+    Attributes
+    ----------
+    name
+        Names every stack, cluster, bus and private domain; an account may have several systems.
+    profile
+        Set of the stacks' parameters to start from: ``standard``, or ``small`` for next to no cost at rest.
+    network
+        How Regions are joined: by inter-Region VPC ``peering``, or by ``transit-gateway``.
+    """
+
+    name: str = Field(default="dask-regions", pattern=r"^[a-z][a-z0-9-]{1,30}$")
+    profile: Literal["standard", "small"] = "standard"
+    network: Literal["peering", "transit-gateway"] = "peering"
+
+
 class Region(_Model):
     """A Region with its network, and a pool where it computes.
 
     ``cidr`` is the VPC's IPv4 block; the blocks of two Regions must not overlap, because their
-    networks are routed to each other.
+    networks are routed to each other. ``parameters`` are parameters of the Region's stack by name,
+    which go before the profile's.
     """
 
     name: RegionName
     cidr: IPv4Network
     client: bool = False
     pool: Pool | None = None
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
 
 
 class Replica(_Model):
@@ -141,6 +162,7 @@ class Dataset(_Model):
 class Configuration(_Model):
     """All of ``datasets.yaml``. Rules that span entries are in :func:`dask_regions.config.load`."""
 
+    system: System = Field(default_factory=System)
     regions: tuple[Region, ...] = Field(min_length=1)
     datasets: tuple[Dataset, ...] = ()
 

@@ -9,6 +9,7 @@ import re
 
 __all__ = [
     "COMPUTE_TOPIC",
+    "CONFIGURATION_KEY",
     "CONTROL_INDEX",
     "GEOMETRIES_INDEX",
     "LATEST_SYNC_REPORT",
@@ -16,21 +17,33 @@ __all__ = [
     "MEMORY_METRIC",
     "METRIC_NAMESPACE",
     "MISSING_METRIC",
+    "NANNY_PORTS",
     "POOLS_ROUTE",
     "POOL_TOPIC",
     "REGIONS_FIELD",
     "REGION_ANNOTATION",
     "REGION_DIMENSION",
+    "SCHEDULER_PORTS",
     "SURPLUS_METRIC",
     "SYNC_METRICS",
+    "SYSTEM_DIMENSION",
+    "WORKER_PORTS",
+    "api_parameter",
+    "client_stack",
     "cluster_name",
+    "configuration_parameter",
     "file_system_parameter",
     "generation_index",
+    "images_stack",
+    "network_parameter",
     "region_of_resource",
     "region_resource",
+    "scheduler_name",
+    "scheduler_parameter",
     "service_name",
     "sync_report",
     "token_secret",
+    "worker_stack",
     "writing_alias",
 ]
 
@@ -44,8 +57,18 @@ COMPUTE_TOPIC = "dask-regions-compute"
 #: Prefix of the scheduler's own HTTP routes (port 8787), behind a bearer token.
 POOLS_ROUTE = "/dask-regions/pools"
 
-#: CloudWatch metrics, published in each pool's own Region, one dimension: the Region.
+#: Key of ``datasets.yaml`` in the bucket to which it is published.
+CONFIGURATION_KEY = "datasets.yaml"
+
+#: Ports of the scheduler: Dask's own, and its web server's.
+SCHEDULER_PORTS = (8786, 8787)
+#: First and last port on which the workers of an ECS task listen, and their nannies.
+WORKER_PORTS = (10000, 10063)
+NANNY_PORTS = (10100, 10163)
+
+#: CloudWatch metrics, published in each pool's own Region, by system and Region.
 METRIC_NAMESPACE = "DaskRegions"
+SYSTEM_DIMENSION = "System"
 REGION_DIMENSION = "Region"
 #: ECS tasks that the pool wants and does not have, and has and does not want; count, high resolution.
 MISSING_METRIC = "TasksMissing"
@@ -103,6 +126,46 @@ def service_name(system: str) -> str:
 def file_system_parameter(system: str) -> str:
     """Return the SSM path, in a worker Region, of the id of its FSx for Lustre file system."""
     return f"/dask-regions/{system}/file-system/id"
+
+
+def network_parameter(system: str) -> str:
+    """Return the SSM path, in every Region, of the network that its stack publishes (JSON)."""
+    return f"/dask-regions/{system}/network"
+
+
+def scheduler_parameter(system: str) -> str:
+    """Return the SSM path, in the client Region, of the scheduler's address and hosted zone (JSON)."""
+    return f"/dask-regions/{system}/scheduler"
+
+
+def api_parameter(system: str) -> str:
+    """Return the SSM path, in the client Region, of the catalog's URL."""
+    return f"/dask-regions/{system}/api"
+
+
+def configuration_parameter(system: str) -> str:
+    """Return the SSM path, in the client Region, of bucket, key and version of ``datasets.yaml`` (JSON)."""
+    return f"/dask-regions/{system}/configuration"
+
+
+def scheduler_name(system: str) -> str:
+    """Return the name of the scheduler in the system's private hosted zone."""
+    return f"scheduler.{system}.internal"
+
+
+def client_stack(system: str) -> str:
+    """Return the name of the client Region's stack."""
+    return system
+
+
+def worker_stack(system: str) -> str:
+    """Return the name of the stack of each worker Region."""
+    return f"{system}-worker"
+
+
+def images_stack(system: str) -> str:
+    """Return the name of the stack, in every Region, of the ECR repositories."""
+    return f"{system}-images"
 
 
 def token_secret(system: str) -> str:
