@@ -30,6 +30,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         S3Bucket(settings.require("staging_bucket")),
         SwapRequest.model_validate(event),
     )
-    publish(result)
+    publish(settings.system_name, result)
     logger.info("swapped", extra=result)
     return result

@@ -83,7 +83,10 @@ def missing(system: LocalSystem, region: str) -> list[float]:
     answer = cloudwatch.get_metric_statistics(
         Namespace=names.METRIC_NAMESPACE,
         MetricName=names.MISSING_METRIC,
-        Dimensions=[{"Name": names.REGION_DIMENSION, "Value": region}],
+        Dimensions=[
+            {"Name": names.SYSTEM_DIMENSION, "Value": "dask-regions"},
+            {"Name": names.REGION_DIMENSION, "Value": region},
+        ],
         StartTime=now - timedelta(minutes=5),
         EndTime=now + timedelta(minutes=1),
         Period=1,

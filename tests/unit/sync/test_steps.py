@@ -227,13 +227,14 @@ def test_requests_have_their_price() -> None:
 
 def test_a_sync_s_metrics_are_in_the_log_by_region(capsys: pytest.CaptureFixture[str]) -> None:
     report, _, _ = swap(WEST, EAST_FAILED)
-    publish(report)
+    publish("tides", report)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["Region"] for line in lines] == ["us-west-2", "us-east-1"]
+    assert {line["System"] for line in lines} == {"tides"}
     for line in lines:
         (metrics,) = line["_aws"]["CloudWatchMetrics"]
         assert metrics["Namespace"] == METRIC_NAMESPACE
-        assert metrics["Dimensions"] == [["Region"]]
+        assert metrics["Dimensions"] == [["System", "Region"]]
         assert {metric["Name"] for metric in metrics["Metrics"]} == SYNC_METRICS.keys()
     assert (lines[0]["SyncItemsAdded"], lines[0]["SyncFailed"]) == ([1], [0])
     assert lines[1]["SyncFailed"] == [1]

@@ -190,9 +190,12 @@ def test_client_and_regional_stacks_default_to_the_same_values() -> None:
 
 
 def test_the_scheduler_is_found_where_the_workers_look_for_it() -> None:
-    address = with_system_name(CLIENT["Outputs"]["SchedulerAddress"]["Value"])
-    assert address == REGIONAL["Parameters"]["SchedulerAddress"]["Default"]
-    assert address == with_system_name(SCHEDULER["Outputs"]["SchedulerAddress"]["Value"])
+    (container,) = WORKERS["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    variables = {variable["Name"]: variable["Value"] for variable in container["Environment"]}
+    address = f"tcp://{names.scheduler_name(SYSTEM)}:{names.SCHEDULER_PORTS[0]}"
+    assert with_system_name(variables["DASK_SCHEDULER_ADDRESS"]) == address
+    assert with_system_name(CLIENT["Outputs"]["SchedulerAddress"]["Value"]) == address
+    assert with_system_name(SCHEDULER["Outputs"]["SchedulerAddress"]["Value"]) == address
 
 
 def test_alarms_watch_the_metrics_that_the_scheduler_publishes() -> None:
@@ -201,7 +204,10 @@ def test_alarms_watch_the_metrics_that_the_scheduler_publishes() -> None:
     assert watched == {"TasksMissingAlarm": names.MISSING_METRIC, "TasksSurplusAlarm": names.SURPLUS_METRIC}
     for alarm in alarms.values():
         assert alarm["Namespace"] == names.METRIC_NAMESPACE
-        assert alarm["Dimensions"] == [{"Name": names.REGION_DIMENSION, "Value": {"Ref": "AWS::Region"}}]
+        assert alarm["Dimensions"] == [
+            {"Name": names.SYSTEM_DIMENSION, "Value": {"Ref": "SystemName"}},
+            {"Name": names.REGION_DIMENSION, "Value": {"Ref": "AWS::Region"}},
+        ]
         assert alarm["Period"] == 10
 
 
@@ -278,13 +284,10 @@ def test_samconfig_agrees_with_datasets_yaml() -> None:
             continue
         assert region.pool is not None
         assert given["ClientRegion"] == configuration.client_region.name
-        assert (given["MinimumTasks"], given["MaximumTasks"]) == (
-            str(region.pool.minimum_tasks),
-            str(region.pool.maximum_tasks),
-        )
-        assert {dataset.bucket for dataset in configuration.datasets_of(region.name)} == {
-            given["DatasetBucket"]
-        }
+        assert given["MaximumTasks"] == str(region.pool.maximum_tasks)
+        assert given["ClientCidr"] == str(configuration.client_region.cidr)
+        buckets_of_region = {dataset.bucket for dataset in configuration.datasets_of(region.name)}
+        assert buckets_of_region == set(given["DatasetBuckets"].split(","))
         for dataset in configuration.datasets_of(region.name):
             assert f"{dataset.fsx_path}/".startswith(f"/fsx/{dataset.bucket}/")
 
@@ -372,13 +375,6 @@ def test_the_catalog_answers_every_route_of_a_stac_api() -> None:
         "GET /search",
         "POST /search",
     } <= routes
-
-
-def test_a_pool_at_its_maximum_can_be_deployed_and_is_not_balanced() -> None:
-    service = WORKERS["Resources"]["Service"]["Properties"]
-    assert WORKERS["Resources"]["HostGroup"]["Properties"]["MaxSize"] == {"Ref": "MaximumTasks"}
-    assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 0
-    assert service["AvailabilityZoneRebalancing"] == "DISABLED"
 
 
 def test_lustre_s_servers_and_clients_reach_each_other() -> None:

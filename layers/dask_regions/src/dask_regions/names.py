@@ -75,8 +75,8 @@ MISSING_METRIC = "TasksMissing"
 SURPLUS_METRIC = "TasksSurplus"
 #: Fraction of the pool's memory in use, 0 to 1.
 MEMORY_METRIC = "MemoryUsed"
-#: CloudWatch metrics of each sync, published in the client Region, one dimension: the Region synced. Metric
-#: to what it counts in the sync's report; seconds and dollars are those, the rest are counts.
+#: CloudWatch metrics of each sync, published in the client Region by system and Region synced. Metric to what
+#: it counts in the sync's report; seconds and dollars are those, the rest are counts.
 SYNC_METRICS = {
     "SyncItems": "items",
     "SyncItemsAdded": "added",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dask_regions.errors import ConfigurationError
+from dask_regions.names import NANNY_PORTS, WORKER_PORTS
 
 __all__ = ["Settings", "environment", "process_environment", "set_default"]
 
@@ -37,6 +38,8 @@ _VARIABLES = {
     "scheduler_address": "DASK_SCHEDULER_ADDRESS",
     "workers_per_task": "WORKERS_PER_TASK",
     "threads_per_worker": "THREADS_PER_WORKER",
+    "worker_ports": "WORKER_PORTS",
+    "nanny_ports": "NANNY_PORTS",
     "ecs_metadata_url": "ECS_CONTAINER_METADATA_URI_V4",
 }
 
@@ -77,6 +80,9 @@ class Settings:
         Address that workers connect to, e.g. ``tcp://scheduler.internal:8786``.
     workers_per_task, threads_per_worker
         Number of Dask workers of one ECS task, and of threads of each; default 1.
+    worker_ports, nanny_ports
+        First and last port on which the workers of an ECS task listen, and their nannies, e.g.
+        ``10000:10063``; ``0`` lets the kernel choose. Default: the ports that the templates open.
     ecs_metadata_url
         Task metadata endpoint of ECS, version 4; absent outside ECS.
     """
@@ -98,6 +104,8 @@ class Settings:
     scheduler_address: str | None = None
     workers_per_task: int = 1
     threads_per_worker: int = 1
+    worker_ports: str = "{}:{}".format(*WORKER_PORTS)
+    nanny_ports: str = "{}:{}".format(*NANNY_PORTS)
     ecs_metadata_url: str | None = None
 
     @classmethod
@@ -190,6 +198,13 @@ def _count(value: str | int) -> int:
     return number
 
 
+def _ports(value: str) -> str:
+    first, _, last = value.partition(":")
+    if value != "0" and not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        raise ValueError("must be the first and the last of some ports, like 10000:10063, or 0")
+    return value
+
+
 # By hand: every function imports this module, and pydantic would be two fifths of what a search imports.
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "system_name": _name,
@@ -202,6 +217,8 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "dashboard_port": _number,
     "workers_per_task": _count,
     "threads_per_worker": _count,
+    "worker_ports": _ports,
+    "nanny_ports": _ports,
 }
 
 

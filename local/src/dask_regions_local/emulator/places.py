@@ -56,7 +56,10 @@ class Places:
             "DASK_TEMPORARY_DIRECTORY": str(self.directory / "scratch"),
             "DASHBOARD_PORT": str(self.dashboard_port),
             "HOST": "127.0.0.1",
+            # The pools of all Regions share this machine's ports, with whatever else runs on it.
+            "NANNY_PORTS": "0",
             "SCHEDULER_PORT": str(self.scheduler_port),
+            "WORKER_PORTS": "0",
         }
 
     def localise(self, value: str) -> str:

@@ -209,8 +209,8 @@ class LocalSystem:
         datasets = self._configuration.datasets_of(region.name)
         return {
             "ClientRegion": self.client_region,
-            "DatasetBucket": datasets[0].bucket if datasets else "none",
-            "MinimumTasks": str(region.pool.minimum_tasks),
+            "ClientCidr": str(self._configuration.client_region.cidr),
+            "DatasetBuckets": ",".join(sorted({dataset.bucket for dataset in datasets})),
             "MaximumTasks": str(region.pool.maximum_tasks),
             "ScaleInPeriods": "2",
         }

@@ -46,12 +46,13 @@ async def scheduler() -> AsyncIterator[Scheduler]:
 
 def _published(region: str) -> dict[str, float]:
     data: Any = cloudwatch_backends[DEFAULT_ACCOUNT_ID][region].metric_data
-    assert all([(d.name, d.value) for d in each.dimensions] == [("Region", region)] for each in data)
+    dimensions = [("System", "tides"), ("Region", region)]
+    assert all([(d.name, d.value) for d in each.dimensions] == dimensions for each in data)
     return {each.name: each.value for each in data}
 
 
 async def test_each_pool_is_published_in_its_own_region(aws: None, scheduler: Scheduler) -> None:
-    await Publisher(scheduler, POOLS, Damping()).publish()
+    await Publisher(scheduler, POOLS, Damping(), "tides").publish()
     assert _published("us-west-2") == {"TasksMissing": 1, "TasksSurplus": 0, "MemoryUsed": 0}
     assert _published("us-east-1") == {"TasksMissing": 0, "TasksSurplus": 0, "MemoryUsed": 0}
 
@@ -61,14 +62,14 @@ async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
 ) -> None:
     real, broken = cloudwatch.put_pool_metrics, True
 
-    def put(region: str, *numbers: Any) -> None:
+    def put(system: str, region: str, *numbers: Any) -> None:
         if broken and region == "us-west-2":
             client = boto3.client("cloudwatch", region_name=region)
             raise client.exceptions.ClientError({"Error": {"Code": "AccessDenied"}}, "PutMetricData")
-        real(region, *numbers)
+        real(system, region, *numbers)
 
     monkeypatch.setattr(publish, "put_pool_metrics", put)
-    publisher = Publisher(scheduler, POOLS, Damping())
+    publisher = Publisher(scheduler, POOLS, Damping(), "tides")
     with caplog.at_level(logging.INFO, publish.__name__):
         await publisher.publish()
         await publisher.publish()
@@ -101,6 +102,6 @@ def test_credentials_that_come_later_are_found(aws: None, monkeypatch: pytest.Mo
         without.setenv("AWS_CONFIG_FILE", "/nonexistent")
         without.setattr(boto3, "DEFAULT_SESSION", None)
         with pytest.raises(NoCredentialsError):
-            cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
-    cloudwatch.put_pool_metrics("us-west-2", nothing, 0.0)
+            cloudwatch.put_pool_metrics("tides", "us-west-2", nothing, 0.0)
+    cloudwatch.put_pool_metrics("tides", "us-west-2", nothing, 0.0)
     assert _published("us-west-2")

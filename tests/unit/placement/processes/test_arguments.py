@@ -27,10 +27,13 @@ def test_worker_offers_its_regions_resource_and_is_named_by_region_and_ecs_task(
     assert _option(alone, "--resources") == "region-us-west-2=1"
     assert _option(alone, "--name") == "us-west-2.host-7-0"
     assert "--no-nanny" in alone
+    assert _option(alone, "--worker-port") == "10000:10063"
+    assert "--nanny-port" not in alone
     ten = worker.arguments(WORKER | {"WORKERS_PER_TASK": "10", "THREADS_PER_WORKER": "2"})
     assert _option(ten, "--name") == "us-west-2.host-7", "dask numbers them itself"
     assert (_option(ten, "--nworkers"), _option(ten, "--nthreads")) == ("10", "2")
     assert "--no-nanny" not in ten
+    assert (_option(ten, "--worker-port"), _option(ten, "--nanny-port")) == ("10000:10063", "10100:10163")
 
 
 def test_worker_reports_every_missing_variable() -> None:

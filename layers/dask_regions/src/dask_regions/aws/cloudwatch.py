@@ -15,6 +15,7 @@ from dask_regions.names import (
     MISSING_METRIC,
     REGION_DIMENSION,
     SURPLUS_METRIC,
+    SYSTEM_DIMENSION,
 )
 from dask_regions.scaling import Difference
 
@@ -28,13 +29,15 @@ __all__ = ["put_pool_metrics"]
 _CONFIG = Config(connect_timeout=3, read_timeout=4, retries={"total_max_attempts": 1})
 
 
-def put_pool_metrics(region: str, difference: Difference, memory_fraction: float) -> None:
+def put_pool_metrics(system: str, region: str, difference: Difference, memory_fraction: float) -> None:
     """Publish a pool's numbers at high resolution (StorageResolution 1 s).
 
     Parameters
     ----------
+    system
+        Name of the system: an account may have several, each with a pool in a Region.
     region
-        The pool's Region: where the numbers go, and the value of their only dimension.
+        The pool's Region: where the numbers go. System and Region are their two dimensions.
     difference
         ECS tasks missing and surplus.
     memory_fraction
@@ -53,7 +56,10 @@ def put_pool_metrics(region: str, difference: Difference, memory_fraction: float
     data: list[MetricDatumTypeDef] = [
         {
             "MetricName": name,
-            "Dimensions": [{"Name": REGION_DIMENSION, "Value": region}],
+            "Dimensions": [
+                {"Name": SYSTEM_DIMENSION, "Value": system},
+                {"Name": REGION_DIMENSION, "Value": region},
+            ],
             "Value": value,
             "Unit": "None" if name == MEMORY_METRIC else "Count",
             "StorageResolution": 1,

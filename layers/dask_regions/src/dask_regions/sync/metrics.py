@@ -7,23 +7,26 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from dask_regions.names import METRIC_NAMESPACE, REGION_DIMENSION, SYNC_METRICS
+from dask_regions.names import METRIC_NAMESPACE, REGION_DIMENSION, SYNC_METRICS, SYSTEM_DIMENSION
 
 __all__ = ["publish"]
 
 _UNITS = {"seconds": MetricUnit.Seconds, "dollars": MetricUnit.NoUnit}
 
 
-def publish(summary: Mapping[str, Any]) -> None:
-    """Write one line of metrics for each Region.
+def publish(system: str, summary: Mapping[str, Any]) -> None:
+    """Write one line of metrics for each Region, with the dimensions system and Region.
 
     Parameters
     ----------
+    system
+        Name of the system.
     summary
         What :func:`dask_regions.sync.swapping.swap` returns.
     """
     for region, counts in summary["regions"].items():
         metrics = EphemeralMetrics(namespace=METRIC_NAMESPACE)
+        metrics.add_dimension(SYSTEM_DIMENSION, system)
         metrics.add_dimension(REGION_DIMENSION, region)
         for name, counted in SYNC_METRICS.items():
             metrics.add_metric(name, _UNITS.get(counted, MetricUnit.Count), counts[counted])

@@ -33,10 +33,13 @@ class Publisher:
         Region to bounds, in ECS tasks.
     damping
         How fast the pools follow their work.
+    system
+        Name of the system whose pools they are.
     """
 
-    def __init__(self, scheduler: Scheduler, pools: dict[str, Pool], damping: Damping) -> None:
+    def __init__(self, scheduler: Scheduler, pools: dict[str, Pool], damping: Damping, system: str) -> None:
         self._scheduler, self._pools, self._damping = scheduler, pools, damping
+        self._system = system
         self._failures: dict[str, str] = {}
 
     async def publish(self) -> None:
@@ -48,7 +51,7 @@ class Publisher:
         region = demand.region
         numbers = difference(demand, self._pools[region], self._damping)
         try:
-            await asyncio.to_thread(put_pool_metrics, region, numbers, demand.memory_fraction)
+            await asyncio.to_thread(put_pool_metrics, self._system, region, numbers, demand.memory_fraction)
         except (BotoCoreError, ClientError) as error:
             self._note(region, str(error))
         else:
@@ -83,6 +86,6 @@ def publish_demand(scheduler: Scheduler) -> Publisher | None:
     if not pools:
         return None
     settings = Settings.from_environment()
-    publisher = Publisher(scheduler, pools, Damping.from_settings(settings))
+    publisher = Publisher(scheduler, pools, Damping.from_settings(settings), settings.system_name)
     call_every(scheduler, _CALLBACK, publisher.publish, settings.publish_seconds)
     return publisher

@@ -2,7 +2,8 @@
 
 It is ``dask worker`` in the same process, so that signals reach Dask's own handlers. Environment:
 ``AWS_REGION`` and ``DASK_SCHEDULER_ADDRESS`` (both required), ``WORKERS_PER_TASK`` (1),
-``THREADS_PER_WORKER`` (1), and on ECS ``ECS_CONTAINER_METADATA_URI_V4``.
+``THREADS_PER_WORKER`` (1), ``WORKER_PORTS`` and ``NANNY_PORTS`` (those that the templates open), and on
+ECS ``ECS_CONTAINER_METADATA_URI_V4``.
 """
 
 from __future__ import annotations
@@ -70,7 +71,11 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
     options += ["--name", f"{name}-0" if alone else name]
     options += ["--resources", f"{region_resource(region)}=1"]
     # Dask's own limit is by threads per core of the host, of which a container may have a part.
-    options += ["--no-nanny"] if alone else ["--memory-limit", f"{1 / workers:.4f}"]
+    options += ["--worker-port", settings.worker_ports]
+    if alone:
+        options += ["--no-nanny"]
+    else:
+        options += ["--nanny-port", settings.nanny_ports, "--memory-limit", f"{1 / workers:.4f}"]
     return [settings.require("scheduler_address"), *options, "--preload", _PRELOAD_MODULE]
 
 
