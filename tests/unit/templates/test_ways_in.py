@@ -1,0 +1,66 @@
+"""How people reach scheduler, dashboard and catalog, and how a deployment that cannot work ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dask_regions import names
+from testing.templates import template
+
+SYSTEM = "dask-regions"
+CLIENT, SCHEDULER = template("template.yaml"), template("regional_stack/scheduler.yaml")
+
+
+def with_system_name(value: dict[str, str], **more: str) -> str:
+    text = value["Fn::Sub"]
+    for name, replacement in {"SystemName": SYSTEM, **more}.items():
+        text = text.replace("${" + name + "}", replacement)
+    return text
+
+
+def properties(document: dict[str, Any], logical: str) -> dict[str, Any]:
+    values: dict[str, Any] = document["Resources"][logical]["Properties"]
+    return values
+
+
+def test_the_scheduler_is_published_where_the_package_looks_for_it() -> None:
+    parameter = properties(SCHEDULER, "SchedulerParameter")
+    assert with_system_name(parameter["Name"]) == names.scheduler_parameter(SYSTEM)
+    value = json.loads(with_system_name(parameter["Value"], **{"Namespace.HostedZoneId": "Z1"}))
+    assert value.keys() == {"address", "dashboard_url", "hosted_zone_id"}
+    host = names.scheduler_name(SYSTEM)
+    assert value["address"] == f"tcp://{host}:{names.SCHEDULER_PORTS[0]}"
+    assert value["dashboard_url"] == f"http://{host}:{names.SCHEDULER_PORTS[1]}/status"
+    assert value["hosted_zone_id"] == "Z1"
+
+
+def test_the_api_is_published_where_the_package_looks_for_it() -> None:
+    parameter = properties(CLIENT, "ApiParameter")
+    assert with_system_name(parameter["Name"]) == names.api_parameter(SYSTEM)
+    assert parameter["Value"] == CLIENT["Outputs"]["ApiUrl"]["Value"]
+
+
+def test_a_scheduler_that_cannot_start_is_given_up_and_rolled_back() -> None:
+    deployment = properties(SCHEDULER, "Service")["DeploymentConfiguration"]
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
+def test_sessions_reach_the_scheduler_s_task() -> None:
+    assert properties(SCHEDULER, "Service")["EnableExecuteCommand"] is True
+    allowed = {
+        action
+        for policy in properties(SCHEDULER, "TaskRole")["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [])
+    }
+    channels = {
+        f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")
+    }
+    assert channels <= allowed
+
+
+def test_the_log_group_of_container_insights_is_deleted_with_the_stack() -> None:
+    group = properties(SCHEDULER, "InsightsLogGroup")["LogGroupName"]
+    assert with_system_name(group) == f"/aws/ecs/containerinsights/{names.cluster_name(SYSTEM)}/performance"
+    assert SCHEDULER["Resources"]["Cluster"]["DependsOn"] == "InsightsLogGroup"
