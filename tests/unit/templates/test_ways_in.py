@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from dask_regions import names
 from testing.templates import template
 
@@ -60,7 +62,9 @@ def test_sessions_reach_the_scheduler_s_task() -> None:
     assert channels <= allowed
 
 
-def test_the_log_group_of_container_insights_is_deleted_with_the_stack() -> None:
-    group = properties(SCHEDULER, "InsightsLogGroup")["LogGroupName"]
+@pytest.mark.parametrize("path", ["regional_stack/scheduler.yaml", "regional_stack/workers.yaml"])
+def test_the_log_group_of_container_insights_is_deleted_with_the_stack(path: str) -> None:
+    document = template(path)
+    group = properties(document, "InsightsLogGroup")["LogGroupName"]
     assert with_system_name(group) == f"/aws/ecs/containerinsights/{names.cluster_name(SYSTEM)}/performance"
-    assert SCHEDULER["Resources"]["Cluster"]["DependsOn"] == "InsightsLogGroup"
+    assert document["Resources"]["Cluster"]["DependsOn"] == "InsightsLogGroup"
