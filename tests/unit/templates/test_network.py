@@ -31,6 +31,7 @@ def deployed(kind: str, egress: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "Cidr": "10.1.0.0/16",
         "NetworkKind": kind,
         "Egress": egress,
+        "KeyArn": "",
     }
     Stack("network", "us-west-2", NETWORK, parameters, create).deploy()
     return resources
