@@ -1,17 +1,15 @@
-"""ECS capacity providers, and what ECS and Auto Scaling refuse.
+"""ECS capacity providers and their Auto Scaling groups.
 
-Not proven here: that an instance starts, joins the cluster or is large enough for a task.
+Not proven here: that an instance starts, and joins the cluster.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ministack.core.responses import get_region
-from ministack.services import autoscaling, ecr, ecs, iam
+from ministack.services import autoscaling, ecs
 from ministack.services.cloudformation import provisioners as stock
 
 from .refusals import RefusedError
@@ -88,36 +86,11 @@ def delete_associations(cluster: str, _properties: Properties) -> None:
         ecs._put_cluster_capacity_providers({"cluster": cluster, "capacityProviders": []})
 
 
-def create_service(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
-    """Create a service, which on AWS never becomes stable where its image is absent."""
-    definition = ecs._task_defs.get(str(properties["TaskDefinition"]).rsplit("/", 1)[-1], {})
-    for container in definition.get("containerDefinitions", []):
-        _require_image(container["image"], properties)
-    count = int(properties.get("DesiredCount", 1))
-    created: tuple[str, dict[str, Any]] = stock._ecs_service_create(
-        name, {**properties, "DesiredCount": count}, stack
-    )
-    for strategy in properties.get("CapacityProviderStrategy", []):
-        _start_hosts(ecs._capacity_providers.get(strategy["CapacityProvider"], {}), count)
+def create_group(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
+    """Create an Auto Scaling group, and keep which instance types it may start."""
+    created: tuple[str, dict[str, Any]] = stock._asg_create(name, dict(properties), stack)
+    autoscaling._asgs[created[0]]["MixedInstancesPolicy"] = properties.get("MixedInstancesPolicy", {})
     return created
-
-
-def _start_hosts(provider: Mapping[str, Any], count: int) -> None:
-    """Give the provider's Auto Scaling group an instance for each ECS task."""
-    arn = provider.get("autoScalingGroupProvider", {}).get("autoScalingGroupArn", "")
-    for name, group in autoscaling._asgs.items():
-        if arn in (name, group["AutoScalingGroupARN"]):
-            group["Instances"] += [
-                {
-                    "InstanceId": f"i-{secrets.token_hex(9)[:17]}",
-                    "LifecycleState": "InService",
-                    "HealthStatus": "Healthy",
-                    "AvailabilityZone": f"{get_region()}a",
-                    "LaunchConfigurationName": "",
-                    "ProtectedFromScaleIn": group["NewInstancesProtectedFromScaleIn"],
-                }
-                for _ in range(count)
-            ]
 
 
 def delete_group(name: str, properties: Properties) -> None:
@@ -133,37 +106,6 @@ def delete_group(name: str, properties: Properties) -> None:
     stock._asg_delete(name, properties)
 
 
-def _require_image(image: str, properties: Properties) -> None:
-    registry, _, path = image.partition("/")
-    if ".dkr.ecr." not in registry:
-        return
-    repository, _, tag = path.partition(":")
-    tags = {
-        tag
-        for record in ecr._images.get(repository, [])
-        for tag in record.get("imageTags", [record.get("imageTag")])
-    }
-    if tag not in tags:
-        deployment = properties.get("DeploymentConfiguration", {})
-        breaker = deployment.get("DeploymentCircuitBreaker", {})
-        raise RefusedError(
-            f"CannotPullContainerError: {image} not found; "
-            + ("ECS Deployment Circuit Breaker was triggered" if breaker else "gave up after 3 hours")
-        )
-
-
-def create_domain(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
-    """Create an OpenSearch domain, which in a VPC wants its service-linked role."""
-    service = "opensearchservice.amazonaws.com"
-    if properties.get("VPCOptions") and not any(service in role["Path"] for role in iam._roles.values()):
-        raise RefusedError(
-            "ValidationException: Before you can proceed, you must enable a service-linked role to give "
-            f"Amazon OpenSearch Service permissions to access your VPC ({service})"
-        )
-    created: tuple[str, dict[str, Any]] = stock._opensearch_domain_create(name, dict(properties), stack)
-    return created
-
-
 HANDLERS = {
     "AWS::ECS::CapacityProvider": {"create": create_provider, "delete": delete_provider},
     "AWS::ECS::ClusterCapacityProviderAssociations": {
@@ -171,6 +113,4 @@ HANDLERS = {
         "delete": delete_associations,
     },
 }
-#: Resource types that ministack has, and creates though something they need is missing.
-CREATIONS = {"AWS::ECS::Service": create_service, "AWS::OpenSearchService::Domain": create_domain}
-DELETIONS = {"AWS::AutoScaling::AutoScalingGroup": delete_group}
+OVERRIDES = {"AWS::AutoScaling::AutoScalingGroup": {"create": create_group, "delete": delete_group}}

@@ -153,6 +153,6 @@ HANDLERS = {
     "AWS::EC2::TransitGatewayAttachment": {"create": create_attachment, "delete": delete_attachment},
 }
 #: Resource types that ministack has, and deletes though something depends on them.
-DELETIONS = {"AWS::EC2::Subnet": delete_subnet}
+OVERRIDES = {"AWS::EC2::Subnet": {"delete": delete_subnet}}
 #: Actions of the EC2 API that ministack answers too kindly.
 ACTIONS = {"CreateVpcPeeringConnection": create_peering}
