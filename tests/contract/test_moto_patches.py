@@ -56,9 +56,14 @@ def test_the_lambda_backend_without_docker_is_still_invoked_the_same_way() -> No
 
 
 @pytest.mark.parametrize(
-    "target", ["states:eu-west-2:123456789012:stateMachine:a", "lambda:eu-west-2:123456789012:function:a"]
+    "target",
+    [
+        "states:eu-west-2:123456789012:stateMachine:a",
+        "lambda:eu-west-2:123456789012:function:a",
+        "sns:eu-west-2:123456789012:a",
+    ],
 )
-def test_event_rules_still_lack_lambda_and_step_functions(target: str) -> None:
+def test_event_rules_still_lack_lambda_step_functions_and_sns(target: str) -> None:
     rule: Any = Rule.__new__(Rule)  # moto types it as its base
     rule.targets = [{"Id": "1", "Arn": f"arn:aws:{target}"}]
     rule.event_pattern = EventPattern("{}", {})

@@ -199,7 +199,11 @@ def test_the_scheduler_is_found_where_the_workers_look_for_it() -> None:
 
 
 def test_alarms_watch_the_metrics_that_the_scheduler_publishes() -> None:
-    alarms = resources("AWS::CloudWatch::Alarm")
+    alarms = {
+        name: resource["Properties"]
+        for name, resource in WORKERS["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
     watched = {name: alarm["MetricName"] for name, alarm in alarms.items()}
     assert watched == {"TasksMissingAlarm": names.MISSING_METRIC, "TasksSurplusAlarm": names.SURPLUS_METRIC}
     for alarm in alarms.values():
@@ -238,7 +242,10 @@ def test_alarms_reach_the_bus_that_starts_scale_pool() -> None:
     assert with_system_name(target).endswith(":event-bus/" + with_system_name(bus))
     (rule,) = CLIENT["Resources"]["ScalePoolStateMachine"]["Properties"]["Events"].values()
     assert rule["Properties"]["EventBusName"] == {"Ref": "SchedulerBus"}
-    assert rule["Properties"]["Pattern"]["detail"] == {"state": {"value": ["ALARM"]}}
+    detail = rule["Properties"]["Pattern"]["detail"]
+    assert detail["state"] == {"value": ["ALARM"]}
+    alarms = [WORKERS["Resources"][name] for name in ("TasksMissingAlarm", "TasksSurplusAlarm")]
+    assert detail["alarmName"] == [alarm["Properties"]["AlarmName"] for alarm in alarms]
 
 
 def test_a_stack_that_was_deployed_starts_a_sync() -> None:

@@ -169,6 +169,11 @@ class Deployment:
         name = alarm["AlarmName"]
         return Resource(name, {"Arn": f"arn:aws:cloudwatch:{stack.region}:{ACCOUNT}:alarm:{name}"})
 
+    def _topic(self, stack: Stack, logical: str, properties: _Properties) -> Resource:
+        name = properties.get("TopicName", f"{stack.name}-{logical}")
+        arn = self._aws.client("sns", stack.region).create_topic(Name=name)["TopicArn"]
+        return Resource(arn, {"TopicName": name, "TopicArn": arn})
+
     def _cluster(self, stack: Stack, logical: str, properties: _Properties) -> Resource:
         name = properties.get("ClusterName", f"{stack.name}-{logical}")
         cluster = self._aws.client("ecs", stack.region).create_cluster(clusterName=name)["cluster"]
@@ -263,6 +268,7 @@ _CREATE: dict[str, Callable[[Deployment, Stack, str, _Properties], Resource]] = 
     "AWS::Lambda::Function": Deployment._function,
     "AWS::Lambda::LayerVersion": Deployment._layer,
     "AWS::S3::Bucket": Deployment._bucket,
+    "AWS::SNS::Topic": Deployment._topic,
     "AWS::SSM::Parameter": Deployment._parameter,
     "AWS::SecretsManager::Secret": Deployment._secret,
     "AWS::StepFunctions::StateMachine": Deployment._state_machine,

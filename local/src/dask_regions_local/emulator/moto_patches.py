@@ -63,6 +63,10 @@ class Patch:
     replacement: Callable[[Hooks], Callable[..., Any]]
 
 
+#: Services to which rules deliver by way of :attr:`Hooks.deliver`.
+_DELIVERED = ("lambda", "sns", "states")
+
+
 @contextlib.contextmanager
 def applied(hooks: Hooks) -> Iterator[None]:
     """Patch moto for a while."""
@@ -90,13 +94,13 @@ def _invoke(hooks: Hooks) -> Callable[..., bytes]:
 
 
 def _send_to_targets(hooks: Hooks) -> Callable[..., None]:
-    """EventBridge has neither Lambda nor Step Functions among its targets; moto raises for them."""
+    """EventBridge has neither Lambda, Step Functions nor SNS among its targets; moto raises for them."""
     original = Rule.send_to_targets
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         if not self.event_pattern.matches_event(original_event):
             return
-        ours = [target for target in self.targets if target["Arn"].split(":")[2] in ("lambda", "states")]
+        ours = [target for target in self.targets if target["Arn"].split(":")[2] in _DELIVERED]
         for target in ours:
             transformer = target.get("InputTransformer", {})
             event = (

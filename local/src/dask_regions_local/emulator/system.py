@@ -264,6 +264,9 @@ def deliver(aws: Aws, arn: str, event: Any) -> None:
         if service == "lambda":
             payload = json.dumps(event)
             aws.client(service, region).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
+        elif service == "sns":
+            message = event if isinstance(event, str) else json.dumps(event)
+            aws.client(service, region).publish(TopicArn=arn, Message=message)
         else:
             machines = aws.client("stepfunctions", region)
             machines.start_execution(stateMachineArn=arn, name=uuid.uuid4().hex, input=json.dumps(event))
