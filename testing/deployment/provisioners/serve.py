@@ -15,11 +15,11 @@ from ministack.services.cloudformation import _ACTION_HANDLERS
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
 from . import (
+    alarms,
     capacity,
     events,
     file_systems,
     network,
-    operations,
     service_linked_roles,
     services,
     stacks,
@@ -40,7 +40,7 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
         _RESOURCE_HANDLERS[kind] = {**_RESOURCE_HANDLERS[kind], **operations}
 
 
-for module in (network, file_systems, capacity, operations):
+for module in (network, file_systems, capacity, alarms):
     _add(module.HANDLERS)
 for overriding in (network, capacity, services, service_linked_roles, stacks):
     _override(overriding.OVERRIDES)
