@@ -74,7 +74,7 @@ def test_profiles_decide_the_same_things(template: str) -> None:
 
 
 def test_a_value_that_a_template_refuses_is_noticed() -> None:
-    specs = {
+    specs: dict[str, dict[str, Any]] = {
         "Kind": {"AllowedValues": ["a", "b"]},
         "Days": {"MinValue": 1, "MaxValue": 7},
         "Name": {"AllowedPattern": "^[a-z]+$"},
