@@ -22,6 +22,7 @@ OPERATIONS = {
     "ApiId": "abc",
     "DomainName": "catalog",
     "VolumeSize": "20",
+    "KeyArn": "",
 }
 
 
@@ -43,7 +44,7 @@ def test_the_client_region_s_operations_are_created_and_deleted(account: Emulato
 def test_a_worker_region_s_alarms_are_created_and_deleted(account: Emulator, file_system: str) -> None:
     template = (ROOT / "regional_stack" / "alarms.yaml").read_text()
     given = {"SystemName": "team", "ClientRegion": CLIENT, "FileSystemId": file_system}
-    status = account.create(WORKER, "alarms", template, {**given, "StorageCapacity": "1200"})
+    status = account.create(WORKER, "alarms", template, {**given, "StorageCapacity": "1200", "KeyArn": ""})
     assert status == "CREATE_COMPLETE", account.reasons(WORKER, "alarms")
     alarms = account.client("cloudwatch", WORKER).describe_alarms()["MetricAlarms"]
     assert ("team-storage" in {alarm["AlarmName"] for alarm in alarms}) == bool(file_system)
