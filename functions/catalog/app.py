@@ -24,7 +24,7 @@ def configure() -> Configuration:
     return load(datasets_file)
 
 
-app = create_app(open_catalog(url, signer(url)), configure)
+app = create_app(open_catalog(url, signer(url)), configure, access=settings.api_access)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

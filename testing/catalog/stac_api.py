@@ -227,14 +227,13 @@ class Answer:
 @cache
 def _routes() -> dict[str, Any]:
     """Return the routes of the template as SAM makes them."""
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
-    paths: dict[str, Any] = {}
-    uri = "arn:aws:lambda:eu-west-2:1:function:catalog/invocations"
-    for event in resources["ServeCatalogFunction"]["Properties"]["Events"].values():
-        method, path = event["Properties"]["Method"].lower(), event["Properties"]["Path"]
-        method = "x-amazon-apigateway-any-method" if method == "any" else method
-        paths.setdefault(path, {})[method] = {"x-amazon-apigateway-integration": {"uri": uri}}
-    cors = resources["CatalogApi"]["Properties"]["CorsConfiguration"]
+    api = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["CatalogApi"]["Properties"]
+    integration = {"uri": "arn:aws:lambda:eu-west-2:1:function:catalog/invocations"}
+    paths = {
+        path: {key: {"x-amazon-apigateway-integration": integration} for key in operations}
+        for path, operations in api["DefinitionBody"]["paths"].items()
+    }
+    cors = api["CorsConfiguration"]
     cors = {name[0].lower() + name[1:]: value for name, value in cors.items()}
     return {"paths": paths, "x-amazon-apigateway-cors": cors}
 

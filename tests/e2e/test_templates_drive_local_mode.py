@@ -35,7 +35,7 @@ def edited(
 ) -> Iterator[LocalSystem]:
     """Run the system from artefacts with three edits: a route's path, a state, an alarm's threshold."""
     root = copy_of_the_artefacts("edited")
-    edit(root / "template.yaml", "Method: GET, Path: /conformance}", "Method: GET, Path: /classes}")
+    edit(root / "template.yaml", "/conformance: {get: *answer}", "/classes: {get: *answer}")
     machine = root / "statemachines" / "sync_catalog.asl.json"
     definition = json.loads(machine.read_text())
     definition["States"]["SwapCatalog"]["Parameters"]["FunctionName"] = "no-such-function"

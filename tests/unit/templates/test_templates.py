@@ -371,8 +371,8 @@ def test_images_run_the_command_of_their_task_definition(target: str, document: 
 
 
 def test_the_catalog_answers_every_route_of_a_stac_api() -> None:
-    events = functions()["ServeCatalogFunction"]["Events"].values()
-    routes = {f"{event['Properties']['Method']} {event['Properties']['Path']}" for event in events}
+    paths = CLIENT["Resources"]["CatalogApi"]["Properties"]["DefinitionBody"]["paths"]
+    routes = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
     item = "/collections/{collectionId}/items/{featureId}"
     assert {
         "GET /",

@@ -68,3 +68,23 @@ def test_the_log_group_of_container_insights_is_deleted_with_the_stack(path: str
     group = properties(document, "InsightsLogGroup")["LogGroupName"]
     assert with_system_name(group) == f"/aws/ecs/containerinsights/{names.cluster_name(SYSTEM)}/performance"
     assert document["Resources"]["Cluster"]["DependsOn"] == "InsightsLogGroup"
+
+
+def test_a_public_api_says_that_it_is_open_to_everybody() -> None:
+    condition, signed, otherwise = CLIENT["Outputs"]["ApiAccess"]["Value"]["Fn::If"]
+    assert (condition, "signed" in signed) == ("IamAccess", True)
+    condition, token, public = otherwise["Fn::If"]
+    assert (condition, "JwtIssuer" in token["Fn::Sub"]) == ("JwtAccess", True)
+    assert "EVERYBODY" in public
+
+
+def test_tokens_without_an_issuer_or_an_audience_are_refused() -> None:
+    (rule,) = CLIENT["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "ApiAccess"}, "jwt"]}
+    required = [each["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for each in rule["Assertions"]]
+    assert required == ["JwtIssuer", "JwtAudience"]
+
+
+def test_the_function_is_told_whom_the_gateway_lets_in() -> None:
+    variables = properties(CLIENT, "ServeCatalogFunction")["Environment"]["Variables"]
+    assert variables["API_ACCESS"] == {"Ref": "ApiAccess"}

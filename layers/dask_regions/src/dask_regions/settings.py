@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dask_regions.errors import ConfigurationError
 from dask_regions.names import NANNY_PORTS, WORKER_PORTS
@@ -24,6 +24,7 @@ _VARIABLES = {
     "system_name": "SYSTEM_NAME",
     "datasets_file": "DATASETS_FILE",
     "catalog_url": "CATALOG_URL",
+    "api_access": "API_ACCESS",
     "staging_bucket": "STAGING_BUCKET",
     "scheduler_url": "SCHEDULER_URL",
     "scheduler_secret": "SCHEDULER_SECRET",
@@ -56,6 +57,8 @@ class Settings:
         Path of ``datasets.yaml``.
     catalog_url
         Where the catalog is, e.g. ``sqlite:////mnt/catalog/catalog.sqlite``.
+    api_access
+        Whom the catalog's API answers: ``public`` (everybody), ``iam`` or ``jwt``.
     staging_bucket
         Bucket through which the steps of a sync hand Items on.
     scheduler_url
@@ -90,6 +93,7 @@ class Settings:
     system_name: str = "dask-regions"
     datasets_file: Path | None = None
     catalog_url: str | None = None
+    api_access: Literal["public", "iam", "jwt"] = "public"
     staging_bucket: str | None = None
     scheduler_url: str | None = None
     scheduler_secret: str | None = None
@@ -167,6 +171,12 @@ def _name(value: str) -> str:
     return value
 
 
+def _access(value: str) -> str:
+    if value not in ("public", "iam", "jwt"):
+        raise ValueError("must be public, iam or jwt")
+    return value
+
+
 def _seconds(value: str | float) -> float:
     try:
         seconds = float(value)
@@ -208,6 +218,7 @@ def _ports(value: str) -> str:
 # By hand: every function imports this module, and pydantic would be two fifths of what a search imports.
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "system_name": _name,
+    "api_access": _access,
     "datasets_file": Path,
     "target_duration": _seconds,
     "no_workers_timeout": _seconds,

@@ -13,14 +13,17 @@ from openapi_spec_validator import validate
 from samtranslator.yaml_helper import yaml_parse
 
 from dask_regions.catalog.asking.parameters import TABLE
+from dask_regions.catalog.web import openapi
 from dask_regions.catalog.web.api import create_app
 from dask_regions.catalog.web.documents import CONFORMANCE
 from dask_regions.catalog.web.routes import ROUTES
-from dask_regions.http.routes import Route
+from dask_regions.http.routes import Authorization, Route
 from testing.catalog.stac_api import ROOT, Gateway, MemoryStore, links, load_configuration, make_item
 
 POINT = {"type": "Point", "coordinates": [0.5, 0.5]}
 PARAMETERS = [parameter.name for parameter in TABLE]
+#: Key under which API Gateway hands over what no route of the template is for.
+DEFAULT = "$default"
 #: A value of every parameter: in a query string, and in a body.
 VALUES: dict[str, tuple[str, Any]] = {
     "collections": ("a1b", ["a1b"]),
@@ -86,34 +89,69 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 def test_the_template_the_document_and_the_routes_agree(document: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, of in document["paths"].items() for method in of}
     assert described == {(route.method, route.path) for route in ROUTES}
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    events = template["Resources"]["ServeCatalogFunction"]["Properties"]["Events"].values()
-    declared = {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events}
-    assert declared == described | {("ANY", "$default")}
+    preflights = {"OPTIONS /", "OPTIONS /{proxy+}"}
+    assert in_template().keys() == {f"{method} {path}" for method, path in described} | preflights | {DEFAULT}
 
 
-def test_every_route_is_public_and_the_template_asks_nobody_who_they_are(document: dict[str, Any]) -> None:
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
-    by_default = authorization(resources["CatalogApi"]["Properties"].get("Auth", {}), "DefaultAuthorizer")
-    in_template = {
-        f"{event['Properties']['Method']} {event['Properties']['Path']}": (
-            authorization(event["Properties"].get("Auth", {}), "Authorizer") or by_default or "public"
-        )
-        for event in resources["ServeCatalogFunction"]["Properties"]["Events"].values()
-    }
-    # What comes by $default is authorised as its own route is.
-    assert in_template.pop("ANY $default") == "public"
-    assert in_template == {route.key: route.authorization for route in ROUTES}
-    assert {route.authorization for route in ROUTES} == {"public"}
+def test_whoever_may_call_the_api_may_call_every_route_and_preflights_need_no_credentials() -> None:
+    condition, iam, otherwise = in_template()[DEFAULT]["security"]["Fn::If"]
+    assert (condition, iam) == ("IamAccess", [{"iam": []}])
+    assert otherwise == {"Fn::If": ["JwtAccess", [{"jwt": []}], {"Ref": "AWS::NoValue"}]}
+    for key, operation in in_template().items():
+        assert operation.get("security") == (
+            None if key.startswith("OPTIONS ") else {"Fn::If": [condition, iam, otherwise]}
+        ), key
+
+
+def test_the_template_s_schemes_are_those_of_the_document() -> None:
+    schemes = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["CatalogApi"]["Properties"][
+        "DefinitionBody"
+    ]["components"]["securitySchemes"]
+    assert schemes.keys() == {"iam", "jwt"}
+    for name, scheme in schemes.items():
+        condition, _, otherwise = scheme["Fn::If"]
+        assert (condition, otherwise) == (f"{name.title()}Access", {"Ref": "AWS::NoValue"})
+
+
+def test_a_public_document_asks_for_no_credentials(document: dict[str, Any]) -> None:
     assert {str(operation["security"]) for of in document["paths"].values() for operation in of.values()} == {
         "[]"
     }
     assert "securitySchemes" not in document["components"]
 
 
-def authorization(auth: dict[str, Any], key: str) -> str | None:
-    """Return what a template says under ``Auth`` in the words of our routes; None where it says nothing."""
-    return {None: None, "NONE": "public", "AWS_IAM": "iam"}[auth.get(key)]
+@pytest.mark.parametrize("access", ["iam", "jwt"])
+def test_a_restricted_document_names_its_credentials(access: Authorization) -> None:
+    restricted = openapi.document("http://api.example.org", ROUTES.restricted(access))
+    validate(restricted)
+    operations = [operation for of in restricted["paths"].values() for operation in of.values()]
+    assert all(operation["security"] == [{access: []}] for operation in operations)
+    assert restricted["components"]["securitySchemes"].keys() == {access}
+
+
+@pytest.mark.parametrize("access", ["iam", "jwt"])
+def test_a_restricted_api_answers_those_whom_the_gateway_has_authorised(
+    tmp_path: Path, access: Authorization
+) -> None:
+    app = create_app(MemoryStore([]), lambda: load_configuration(tmp_path), access=access)
+    context: dict[str, Any] = {"domainName": "api.example.org", "http": {"method": "GET"}}
+    event: dict[str, Any] = {"routeKey": "GET /search", "rawPath": "/search", "requestContext": context}
+    assert app.resolve(event, None)["statusCode"] == 403
+    context["authorizer"] = {access: {}}
+    assert app.resolve(event, None)["statusCode"] == 200
+    preflight = {"domainName": "api.example.org", "http": {"method": "OPTIONS"}}
+    event = {"routeKey": "OPTIONS /{proxy+}", "rawPath": "/search", "requestContext": preflight}
+    assert app.resolve(event, None)["statusCode"] == 204
+
+
+def in_template() -> dict[str, dict[str, Any]]:
+    """Return the operations of the template by their route keys."""
+    api = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["CatalogApi"]["Properties"]
+    return {
+        DEFAULT if path == "/$default" else f"{method.upper()} {path}": operation
+        for path, operations in api["DefinitionBody"]["paths"].items()
+        for method, operation in operations.items()
+    }
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)

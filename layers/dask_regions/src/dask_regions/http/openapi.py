@@ -22,7 +22,8 @@ _SCHEMES: dict[Authorization, Schema] = {
         "in": "header",
         "description": "AWS Signature Version 4",
         "x-amazon-apigateway-authtype": "awsSigv4",
-    }
+    },
+    "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
 

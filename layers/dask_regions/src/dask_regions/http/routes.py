@@ -1,6 +1,6 @@
 """The operations of an API, as a table: they are dispatched, described and tested from it.
 
-``template.yaml`` declares the same routes as events of the API's function; a test of each API compares them.
+``template.yaml`` declares the same routes in the body of the API; a test of each API compares them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -19,8 +19,12 @@ from dask_regions.http.problems import CODE_AND_DESCRIPTION, Shape
 
 __all__ = ["Authorization", "Body", "ForbiddenError", "MethodError", "Route", "RouteTable"]
 
-#: Who may call a route: everyone, or whoever signs as an IAM principal that the route's policy allows.
-Authorization: TypeAlias = Literal["public", "iam"]
+#: Who may call a route: everyone, whoever signs as an IAM principal that may, or whoever brings a token.
+Authorization: TypeAlias = Literal["public", "iam", "jwt"]
+_CREDENTIALS = {
+    "iam": "requests that are signed with AWS Signature Version 4",
+    "jwt": "requests with a token",
+}
 
 
 class MethodError(Exception):
@@ -133,7 +137,7 @@ class Route:
         ForbiddenError
         """
         if self.authorization != "public" and self.authorization not in request.authorizer:
-            raise ForbiddenError(f"{self.key} takes requests that are signed with AWS Signature Version 4")
+            raise ForbiddenError(f"{self.key} takes {_CREDENTIALS[self.authorization]}")
 
 
 class RouteTable:
@@ -156,6 +160,14 @@ class RouteTable:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._by_key.values())
+
+    def restricted(self, authorization: Authorization) -> RouteTable:
+        """Return the table with an authorization on each route that is public."""
+        routes = (
+            replace(route, authorization=authorization) if route.authorization == "public" else route
+            for route in self
+        )
+        return RouteTable(*routes, problems=self.problems)
 
     def find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         """Return the route of a request and the parameters of its path.

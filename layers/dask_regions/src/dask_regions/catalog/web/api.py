@@ -18,6 +18,7 @@ from dask_regions.catalog.web.state import State
 from dask_regions.errors import NotFoundError, RequestError
 from dask_regions.http.dispatch import Call, Dispatcher
 from dask_regions.http.messages import Response, json_response, prefers
+from dask_regions.http.routes import Authorization, RouteTable
 
 if TYPE_CHECKING:
     from dask_regions.models import Configuration, Dataset
@@ -26,7 +27,10 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    store: Store, configure: Callable[[], Configuration], clock: Callable[[], float] = time.monotonic
+    store: Store,
+    configure: Callable[[], Configuration],
+    clock: Callable[[], float] = time.monotonic,
+    access: Authorization = "public",
 ) -> Dispatcher:
     """Return the API; its ``resolve(event, context)`` answers an event. Threads may share it.
 
@@ -39,15 +43,18 @@ def create_app(
         that names or lists Collections: a search does without, and starts without importing what reads it.
     clock
         Seconds, of which the differences count.
+    access
+        Whom API Gateway lets call the routes.
     """
-    return Dispatcher(ROUTES, _Operations(store, State(store, configure, clock)))
+    routes = ROUTES.restricted(access)
+    return Dispatcher(routes, _Operations(store, State(store, configure, clock), routes))
 
 
 class _Operations:
     """Reads a call's values as a query, asks the store, and completes what it finds with links."""
 
-    def __init__(self, store: Store, state: State) -> None:
-        self._store, self._state = store, state
+    def __init__(self, store: Store, state: State, routes: RouteTable) -> None:
+        self._store, self._state, self._routes = store, state, routes
 
     # ---- The API itself ----
 
@@ -69,12 +76,12 @@ class _Operations:
         return json_response({"conformsTo": documents.CONFORMANCE})
 
     def get_api(self, call: Call) -> Response:
-        return json_response(openapi.document(call.base), OPENAPI)
+        return json_response(openapi.document(call.base, self._routes), OPENAPI)
 
     def get_api_page(self, call: Call) -> Response:
         from dask_regions.catalog.web import page
 
-        text = page.api_page(openapi.document(call.base))
+        text = page.api_page(openapi.document(call.base, self._routes))
         return Response(text, "text/html; charset=utf-8", headers=page.HEADERS)
 
     def get_queryables(self, call: Call) -> Response:

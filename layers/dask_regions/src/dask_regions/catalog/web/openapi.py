@@ -13,6 +13,7 @@ from dask_regions.catalog.web.routes import ROUTES
 from dask_regions.http import openapi
 from dask_regions.http.openapi import TEXT, array, members, reference
 from dask_regions.http.parameters import Schema
+from dask_regions.http.routes import RouteTable
 from dask_regions.names import REGIONS_FIELD
 
 __all__ = ["SCHEMAS", "document"]
@@ -126,8 +127,8 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 
-def document(base: str) -> dict[str, Any]:
+def document(base: str, routes: RouteTable = ROUTES) -> dict[str, Any]:
     """Return the description of the API at `base`."""
     return openapi.document(
-        base, ROUTES, title="dask-regions catalog", version="1.0.0", description=DESCRIPTION, schemas=SCHEMAS
+        base, routes, title="dask-regions catalog", version="1.0.0", description=DESCRIPTION, schemas=SCHEMAS
     )

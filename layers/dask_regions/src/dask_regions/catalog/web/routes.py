@@ -1,7 +1,7 @@
 """Every operation of the STAC API, declared once, with who may call it.
 
 A search's parameters are declared in :mod:`dask_regions.catalog.asking.parameters`; ``template.yaml`` has the
-same routes as events of the function, which a test compares.
+same routes in the body of the API, which a test compares.
 """
 
 from __future__ import annotations
