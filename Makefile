@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test test-long opensearch test-browser test-deploy test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help demo local setup deploy remove test test-long opensearch test-browser test-deploy test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,14 @@ demo: .venv/demo ## set up and run the main job on this machine
 
 local: .venv/demo ## run the whole system on this machine until Ctrl-C
 	@exec $(BIN)/dask-regions local
+
+setup: .venv/deploy ## install what deploys to AWS: sam, and the command dask-regions
+
+deploy: .venv/deploy ## bring the system up in AWS, or change it; ARGS="us-west-2 --yes"
+	@$(BIN)/dask-regions deploy $(ARGS)
+
+remove: .venv/deploy ## take the system in AWS down; ARGS="us-west-2 --yes"
+	@$(BIN)/dask-regions remove $(ARGS)
 
 test: .venv/all opensearch ## set up and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
@@ -55,7 +63,7 @@ check: .venv/all ## the static part of what CI runs
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/sam validate --lint --template regional_stack/template.yaml
-	UV="$(CURDIR)/$(UV)" $(BIN)/sam build --template template.yaml
+	$(BIN)/sam build --template template.yaml
 
 format: .venv/all ## put the code into shape
 	$(BIN)/ruff check --fix
@@ -88,6 +96,11 @@ $(UV):
 	@$(UV) sync --quiet --frozen --inexact --python "$$(tools/find-python)"
 	@touch $@
 
+.venv/deploy: $(UV) uv.lock pyproject.toml
+	@echo "Setting up (once; about a minute on a new machine)"
+	@$(UV) sync --quiet --frozen --inexact --group deploy --python "$$(tools/find-python)"
+	@touch $@
+
 # The emulator has requirements of its own, which do not agree with ours.
 .cache/deployment/.installed: $(UV) testing/deployment/requirements.txt
 	@$(UV) venv --quiet --clear --python "$$(tools/find-python)" .cache/deployment
@@ -96,4 +109,4 @@ $(UV):
 
 .venv/all: $(UV) uv.lock pyproject.toml
 	@$(UV) sync --quiet --frozen --all-groups --python "$$(tools/find-python)"
-	@touch $@ .venv/demo
+	@touch $@ .venv/demo .venv/deploy

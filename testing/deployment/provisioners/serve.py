@@ -20,6 +20,8 @@ from . import (
     events,
     file_systems,
     network,
+    registry,
+    secret,
     service_linked_roles,
     services,
     stacks,
@@ -42,10 +44,11 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
 
 for module in (network, file_systems, capacity, alarms):
     _add(module.HANDLERS)
-for overriding in (network, capacity, services, service_linked_roles, stacks):
+for overriding in (network, capacity, secret, services, service_linked_roles, stacks):
     _override(overriding.OVERRIDES)
 ec2._ACTION_MAP.update(network.ACTIONS)
 _ACTION_HANDLERS.update(stacks.ACTIONS)
 events.install()
+registry.install()
 
 main()

@@ -1,1 +1,5 @@
-"""How a system is deployed: the parameters of its stacks, and the commands that make and remove them."""
+"""Bring a system up in an account, change it, and take it down: what the commands of that name do.
+
+What is to be done is decided by pure functions (``samconfig``, ``states``, ``images.replication``);
+``bringing_up`` does it through :mod:`dask_regions.aws.deployment` and the command ``sam``.
+"""

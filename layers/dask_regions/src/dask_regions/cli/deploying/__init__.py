@@ -1,0 +1,1 @@
+"""Commands that bring a system up in AWS, change it and take it down."""

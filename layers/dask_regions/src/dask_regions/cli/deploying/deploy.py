@@ -1,0 +1,87 @@
+"""``dask-regions deploy``: bring the system up, or change it."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from dask_regions.aws.deployment.stacks import look
+from dask_regions.cli.conventions import console, table
+from dask_regions.cli.deploying.system import confirm, find, progress, samconfig_option, yes_option
+from dask_regions.deploy.bringing_up import bring_up, commands
+from dask_regions.deploy.images.building import Builder, DockerBuilder, NoBuilder, has_docker
+from dask_regions.deploy.plan import Plan, System, plan, select
+from dask_regions.deploy.sam import Sam, Say
+from dask_regions.names import client_stack
+
+__all__ = ["deploy"]
+
+
+@click.command()
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+@yes_option
+@click.option(
+    "--build",
+    type=click.Choice(["docker", "codebuild", "none"]),
+    help="How images are built that are not there; by default Docker where it runs.",
+)
+@click.option("--tag", help="Tag of the images, for this run; to keep it, write ImageTag into datasets.yaml.")
+@click.option("--dry-run", is_flag=True, help="Show the commands, and do nothing; needs no account.")
+@samconfig_option
+def deploy(
+    regions: tuple[str, ...],
+    yes: bool,
+    build: str | None,
+    tag: str | None,
+    dry_run: bool,
+    samconfig: Path | None,
+) -> None:
+    """Bring the system up in AWS, or change it: all of it, or each REGION.
+
+    Run it again after any change of datasets.yaml, and after it failed: it does what is not done yet.
+
+    \b
+    Examples:
+      dask-regions deploy
+      dask-regions deploy us-west-2 --yes
+    """
+    system, say = find(samconfig), progress()
+    sam = Sam(system.checkout, system.samconfig, say)
+    if dry_run:
+        for command in commands(
+            select(system.configuration, regions), system.configuration.client_region, sam
+        ):
+            click.echo(shlex.join(command))
+        return
+    system.checkout.program("sam")
+    made = plan(system, regions, tag, version("dask-regions"))
+    _show(made)
+    confirm("Go on?", yes=yes)
+    bring_up(made, sam, _builder(system, build, say), say)
+    _show_outcome(system)
+
+
+def _builder(system: System, build: str | None, say: Say) -> Builder:
+    if build == "docker" or (build is None and has_docker()):
+        return DockerBuilder(system.checkout, system.client, say)
+    return NoBuilder(system.client, system.name)
+
+
+def _show(made: Plan) -> None:
+    console(progress=True).print(Text(f"account {made.account}, as {made.identity}", style="dim"))
+    rows = [[region, stack, step.value] for region, stack, step in made.steps()]
+    console(progress=True).print(table(["Region", "stack", "to do"], rows))
+
+
+def _show_outcome(system: System) -> None:
+    """Show the addresses, what it costs, and how to remove it."""
+    stack = look(system.client, client_stack(system.name))
+    outputs = stack.outputs if stack else {}
+    shown = {"catalog": "ApiUrl", "scheduler": "SchedulerAddress", "dashboard": "DashboardUrl"}
+    rows = [[what, outputs[name]] for what, name in shown.items() if name in outputs]
+    console().print(table(["", "address"], rows))
+    click.echo("what it costs: docs/cost.md; to take it down: `dask-regions remove`")

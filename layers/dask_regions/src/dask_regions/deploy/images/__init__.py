@@ -1,0 +1,1 @@
+"""Images of scheduler and workers: built once, and in every Region that needs them."""
