@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -109,6 +110,31 @@ def test_layers_have_nothing_of_the_notebooks_side(tmp_path: Path) -> None:
     assert {"h5py", "zarr"} <= harvest
     assert not core & harvest
     assert not (core | harvest) & NOTEBOOK
+
+
+def make_alone(folder: Path, layer: Path) -> subprocess.CompletedProcess[str]:
+    """Run a layer's Makefile with a PATH on which there are make, a shell and coreutils, as for a stranger."""
+    for program in ("make", "sh", "sed", "mkdir"):
+        (folder / program).symlink_to(str(shutil.which(program)))
+    make = [str(folder / "make"), "--silent", "-C", str(layer), "core", f"ARTIFACTS_DIR={folder}"]
+    environment = {"PATH": str(folder), "HOME": os.environ.get("HOME", str(folder))}
+    return subprocess.run(make, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_layer_is_built_where_uv_is_not_on_the_path(tmp_path: Path) -> None:
+    done = make_alone(tmp_path, LAYER)
+    assert done.returncode == 0, done.stderr
+    assert names((tmp_path / "core.txt").read_text()) >= CLOUD
+
+
+def test_a_layer_without_any_uv_says_what_to_run(tmp_path: Path) -> None:
+    layer = tmp_path / "layers" / "dask_regions"
+    layer.mkdir(parents=True)
+    for path in (ROOT / "Makefile", LAYER / "Makefile"):
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    done = make_alone(tmp_path, layer)
+    assert done.returncode != 0
+    assert "uv is not installed; run `make setup` in the root of the repository" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["compute", "connect", "open_dataset", "plan", "store", "transfers"])

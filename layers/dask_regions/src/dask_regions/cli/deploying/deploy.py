@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from dask_regions.aws.deployment.stacks import look
-from dask_regions.cli.conventions import console, table
+from dask_regions.cli.conventions import console, json_option, show_json, table
 from dask_regions.cli.deploying.system import confirm, find, progress, samconfig_option, yes_option
 from dask_regions.deploy.bringing_up import bring_up, commands
 from dask_regions.deploy.images.building import Builder, DockerBuilder, NoBuilder, has_docker
@@ -19,6 +19,9 @@ from dask_regions.deploy.sam import Sam, Say
 from dask_regions.names import client_stack
 
 __all__ = ["deploy"]
+
+#: What is shown in the end, to the output of the client Region's stack that has it.
+_ADDRESSES = {"catalog": "ApiUrl", "scheduler": "SchedulerAddress", "dashboard": "DashboardUrl"}
 
 
 @click.command()
@@ -32,6 +35,7 @@ __all__ = ["deploy"]
 @click.option("--tag", help="Tag of the images, for this run; to keep it, write ImageTag into datasets.yaml.")
 @click.option("--dry-run", is_flag=True, help="Show the commands, and do nothing; needs no account.")
 @samconfig_option
+@json_option
 def deploy(
     regions: tuple[str, ...],
     yes: bool,
@@ -39,6 +43,7 @@ def deploy(
     tag: str | None,
     dry_run: bool,
     samconfig: Path | None,
+    as_json: bool,
 ) -> None:
     """Bring the system up in AWS, or change it: all of it, or each REGION.
 
@@ -52,17 +57,24 @@ def deploy(
     system, say = find(samconfig), progress()
     sam = Sam(system.checkout, system.samconfig, say)
     if dry_run:
-        for command in commands(
-            select(system.configuration, regions), system.configuration.client_region, sam
-        ):
-            click.echo(shlex.join(command))
+        _show_commands(system, regions, sam, as_json=as_json)
         return
     system.checkout.program("sam")
     made = plan(system, regions, tag, version("dask-regions"))
     _show(made)
     confirm("Go on?", yes=yes)
     bring_up(made, sam, _builder(system, build, say), say)
-    _show_outcome(system)
+    _show_outcome(system, made, as_json=as_json)
+
+
+def _show_commands(system: System, regions: tuple[str, ...], sam: Sam, *, as_json: bool) -> None:
+    configuration = system.configuration
+    lines = list(commands(select(configuration, regions), configuration.client_region, sam))
+    if as_json:
+        show_json({"commands": lines})
+        return
+    for line in lines:
+        click.echo(shlex.join(line))
 
 
 def _builder(system: System, build: str | None, say: Say) -> Builder:
@@ -77,11 +89,13 @@ def _show(made: Plan) -> None:
     console(progress=True).print(table(["Region", "stack", "to do"], rows))
 
 
-def _show_outcome(system: System) -> None:
+def _show_outcome(system: System, made: Plan, *, as_json: bool) -> None:
     """Show the addresses, what it costs, and how to remove it."""
     stack = look(system.client, client_stack(system.name))
     outputs = stack.outputs if stack else {}
-    shown = {"catalog": "ApiUrl", "scheduler": "SchedulerAddress", "dashboard": "DashboardUrl"}
-    rows = [[what, outputs[name]] for what, name in shown.items() if name in outputs]
-    console().print(table(["", "address"], rows))
+    addresses = {what: outputs[name] for what, name in _ADDRESSES.items() if name in outputs}
+    if as_json:
+        show_json({"regions": [region.name for region in made.regions], "addresses": addresses})
+        return
+    console().print(table(["", "address"], list(addresses.items())))
     click.echo("what it costs: docs/cost.md; to take it down: `dask-regions remove`")

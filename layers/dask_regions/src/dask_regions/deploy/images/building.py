@@ -36,7 +36,7 @@ class NoBuilder:
         """Raise NotFoundError."""
         names = " and ".join(f"{repository}:{tag}" for repository in repositories)
         raise NotFoundError(
-            f"{self.region} has no image {names}, and this machine has no Docker that answers. Either start "
+            f"{self.region} has no image {names}, and none is built here. Either start "
             "Docker (`docker info` tells) and run this again, or have the account build them: "
             "`dask-regions deploy --build codebuild`; or push them by hand, see containers/README.md"
         )
