@@ -37,7 +37,8 @@ def worker(shipped: Configuration) -> str:
 
 
 def test_the_committed_file_is_what_the_command_writes(shipped: Configuration) -> None:
-    assert (ROOT / "samconfig.toml").read_text(encoding="utf-8") == render(shipped, CHECKOUT)
+    committed = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
+    assert committed == render(shipped, CHECKOUT), "run `dask-regions config`, and commit what it writes"
 
 
 def test_every_region_has_an_environment_for_its_images_and_one_for_its_stack(shipped: Configuration) -> None:

@@ -86,7 +86,8 @@ def given(configuration: Configuration, region: Region, checkout: Checkout) -> d
         values = _texts(client_parameters(configuration.system)) | _of_client(configuration)
     else:
         values = _texts(worker_parameters(configuration.system)) | _of_worker(configuration, region)
-    values = {name: value for name, value in values.items() if name in declared} | by_hand
+    named = {"SystemName": configuration.system.name}
+    values = named | {name: value for name, value in values.items() if name in declared} | by_hand
     if problems := list(_problems(region.name, values, declared)):
         raise ConfigurationError(*problems)
     return {name: value for name, value in values.items() if value or declared[name].default != ""}
