@@ -113,7 +113,7 @@ def test_layers_have_nothing_of_the_notebooks_side(tmp_path: Path) -> None:
 
 
 def make_alone(folder: Path, layer: Path) -> subprocess.CompletedProcess[str]:
-    """Run a layer's Makefile with a PATH on which there are make, a shell and coreutils, as for a stranger."""
+    """Run a layer's Makefile with nothing but make, a shell and coreutils on PATH."""
     for program in ("make", "sh", "sed", "mkdir"):
         (folder / program).symlink_to(str(shutil.which(program)))
     make = [str(folder / "make"), "--silent", "-C", str(layer), "core", f"ARTIFACTS_DIR={folder}"]
