@@ -20,12 +20,11 @@ from . import (
     events,
     file_systems,
     network,
-    registry,
-    secret,
     service_linked_roles,
     services,
     stacks,
 )
+from .corrections import registry, secret
 
 Operations = Mapping[str, Callable[..., Any] | bool]
 

@@ -1,0 +1,1 @@
+"""What ministack answers otherwise than AWS, in services for which it has provisioners."""
