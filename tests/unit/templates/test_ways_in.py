@@ -88,3 +88,33 @@ def test_tokens_without_an_issuer_or_an_audience_are_refused() -> None:
 def test_the_function_is_told_whom_the_gateway_lets_in() -> None:
     variables = properties(CLIENT, "ServeCatalogFunction")["Environment"]["Variables"]
     assert variables["API_ACCESS"] == {"Ref": "ApiAccess"}
+
+
+def test_the_dashboard_s_balancer_is_internal_answers_the_client_vpc_only_and_logs() -> None:
+    dashboard = template("regional_stack/dashboard.yaml")
+    balancer = properties(dashboard, "LoadBalancer")
+    attributes = {each["Key"]: each["Value"] for each in balancer["LoadBalancerAttributes"]}
+    assert balancer["Scheme"] == "internal"
+    assert attributes["access_logs.s3.enabled"] == "true"
+    assert attributes["access_logs.s3.bucket"] == {"Ref": "AccessLogsBucket"}
+    (ingress,) = properties(dashboard, "SecurityGroup")["SecurityGroupIngress"]
+    (egress,) = properties(dashboard, "SecurityGroup")["SecurityGroupEgress"]
+    assert ingress["CidrIp"] == egress["CidrIp"] == {"Ref": "Cidr"}
+    assert egress["FromPort"] == egress["ToPort"] == names.SCHEDULER_PORTS[1]
+
+
+def test_a_busy_scheduler_is_not_replaced_sooner_by_its_balancer_than_by_its_task() -> None:
+    group = properties(template("regional_stack/dashboard.yaml"), "TargetGroup")
+    (container,) = properties(SCHEDULER, "TaskDefinition")["ContainerDefinitions"]
+    check = container["HealthCheck"]
+    patience = group["HealthCheckIntervalSeconds"] * group["UnhealthyThresholdCount"]
+    assert patience >= check["Interval"] * check["Retries"]
+    assert f":{group['Port']}{group['HealthCheckPath']}'" in check["Command"][-1]
+
+
+def test_the_scheduler_registers_with_the_balancer_where_there_is_one() -> None:
+    condition, (target,), otherwise = properties(SCHEDULER, "Service")["LoadBalancers"]["Fn::If"]
+    assert (condition, otherwise) == ("Balanced", {"Ref": "AWS::NoValue"})
+    assert target["TargetGroupArn"] == {"Ref": "DashboardTargetGroupArn"}
+    given = properties(CLIENT, "Scheduler")["Parameters"]["DashboardTargetGroupArn"]
+    assert given == {"Fn::If": ["Balanced", {"Fn::GetAtt": ["Dashboard", "Outputs.TargetGroupArn"]}, ""]}
