@@ -58,7 +58,8 @@ def ours(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> InProces
     directory = tmp_path_factory.mktemp("catalog")
     url = f"sqlite:///{directory}/catalog.sqlite"
     load(url, archive)
-    return InProcess(create_app(open_catalog(url), lambda: configure(directory / "datasets.yaml")).resolve)
+    configuration = configure(directory / "datasets.yaml")
+    return InProcess(create_app(open_catalog(url), lambda: configuration).resolve)
 
 
 def test_every_number_is_another_dataset_and_the_first_ones_spread_over_all_facets(archive: Archive) -> None:

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
 
 settings = Settings.from_environment()
 url = settings.require("catalog_url")
-datasets_file = settings.require("datasets_file")
 
 
 def configure() -> Configuration:
-    """Read ``datasets.yaml``."""
-    from dask_regions.config import load
+    """Return the configuration in force. A search does without it, and so without what reads it."""
+    from dask_regions.aws.configuration import load_configuration
 
-    return load(datasets_file)
+    return load_configuration(settings)
 
 
 app = create_app(open_catalog(url, signer(url)), configure, access=settings.api_access)

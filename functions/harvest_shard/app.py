@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import config
+from dask_regions.aws.configuration import load_configuration
 from dask_regions.aws.s3 import S3Bucket
 from dask_regions.settings import Settings
 from dask_regions.sync.harvesting import harvest_shard
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return what was staged, and whether the shard is done."""
     settings = Settings.from_environment()
     result = harvest_shard(
-        config.load(settings.require("datasets_file")),
+        load_configuration(settings),
         S3Bucket(settings.require("staging_bucket")),
         S3Bucket.of,
         ShardStep.model_validate(event),

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import config
+from dask_regions.aws.configuration import load_configuration
 from dask_regions.aws.opensearch import signer
 from dask_regions.aws.stepfunctions import running
 from dask_regions.catalog.engines import open_catalog
@@ -26,6 +26,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PlanRequest.model_validate(event)
     catalog = open_catalog(url, signer(url))
     others = running(settings.aws_region, request.state_machine_id)
-    result = plan(config.load(settings.require("datasets_file")), catalog, others, request)
+    result = plan(load_configuration(settings), catalog, others, request)
     logger.info("planned", extra=result)
     return result

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dask_regions import config
+from dask_regions.aws.configuration import load_configuration
 from dask_regions.aws.opensearch import signer
 from dask_regions.aws.s3 import S3Bucket
 from dask_regions.catalog.engines import open_catalog
@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     settings = Settings.from_environment()
     url = settings.require("catalog_url")
     result = swap(
-        config.load(settings.require("datasets_file")),
+        load_configuration(settings),
         open_catalog(url, signer(url)),
         S3Bucket(settings.require("staging_bucket")),
         SwapRequest.model_validate(event),

@@ -279,7 +279,8 @@ class Gateway:
 
 def gateway(store: Store, directory: Path) -> Gateway:
     """Return the API of a store; its configuration is written to a file in `directory`."""
-    return Gateway(create_app(store, lambda: load_configuration(directory)).resolve)
+    configuration = load_configuration(directory)
+    return Gateway(create_app(store, lambda: configuration).resolve)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from dask_regions.errors import ConfigurationError
 from dask_regions.models import Configuration, Dataset, Layout, Pool, Region, Replica, System
 
-__all__ = ["load"]
+__all__ = ["load", "parse", "read"]
 
 _Path = tuple[str | int, ...]
 
@@ -58,7 +58,44 @@ def load(path: str | Path) -> Configuration:
     >>> load("datasets.yaml").client_region.name  # doctest: +SKIP
     'eu-west-2'
     """
-    document = _read(Path(path))
+    file = Path(path)
+    return parse(read(file), file)
+
+
+def read(file: Path) -> str:
+    """Return the text of a configuration, not validated.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it cannot be read as UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: cannot be read ({error.strerror}); give the path of datasets.yaml"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: is not UTF-8 text; give the path of datasets.yaml") from error
+
+
+def parse(text: str, file: Path) -> Configuration:
+    """Validate what a configuration says.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    file
+        Named in messages, and not read.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`load` does.
+    """
+    document = _compose(text, file)
     configuration = _validate(document)
     _check_rules(document)
     if document.problems or configuration is None:
@@ -113,16 +150,8 @@ class _Document:
                 yield (name, index, key), value, entry
 
 
-def _read(file: Path) -> _Document:
+def _compose(text: str, file: Path) -> _Document:
     document = _Document(file)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{file}: cannot be read ({error.strerror}); give the path of datasets.yaml"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: is not UTF-8 text; give the path of datasets.yaml") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:

@@ -166,6 +166,13 @@ class Configuration(_Model):
     regions: tuple[Region, ...] = Field(min_length=1)
     datasets: tuple[Dataset, ...] = ()
 
+    @classmethod
+    def unpublished(cls, system: str, client_region: str) -> Configuration:
+        """Return what holds for a system before its first publication: no pools and no datasets."""
+        # A Region has a block; that of one address overlaps no network.
+        region = Region(name=client_region, client=True, cidr=IPv4Network("0.0.0.0/32"))
+        return cls(system=System(name=system), regions=(region,))
+
     @property
     def client_region(self) -> Region:
         """The Region of notebooks, scheduler and catalog."""

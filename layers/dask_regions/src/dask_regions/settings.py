@@ -22,6 +22,7 @@ __all__ = ["Settings", "environment", "process_environment", "set_default"]
 
 _VARIABLES = {
     "system_name": "SYSTEM_NAME",
+    "client_region": "CLIENT_REGION",
     "datasets_file": "DATASETS_FILE",
     "catalog_url": "CATALOG_URL",
     "api_access": "API_ACCESS",
@@ -53,8 +54,10 @@ class Settings:
     ----------
     system_name
         Name of the system; default ``dask-regions``.
+    client_region
+        Region of the stack to which ``datasets.yaml`` is published.
     datasets_file
-        Path of ``datasets.yaml``.
+        Path of a ``datasets.yaml`` that goes before the published one: local runs and tests.
     catalog_url
         Where the catalog is, e.g. ``sqlite:////mnt/catalog/catalog.sqlite``.
     api_access
@@ -91,6 +94,7 @@ class Settings:
     """
 
     system_name: str = "dask-regions"
+    client_region: str | None = None
     datasets_file: Path | None = None
     catalog_url: str | None = None
     api_access: Literal["public", "iam", "jwt"] = "public"

@@ -227,7 +227,10 @@ class Deployment:
         name = properties.get("BucketName", f"{stack.name}-{logical}-{stack.region}").lower()
         location = {"LocationConstraint": stack.region}
         extra = {} if stack.region == "us-east-1" else {"CreateBucketConfiguration": location}
-        self._aws.client("s3", stack.region).create_bucket(Bucket=name, **extra)
+        client = self._aws.client("s3", stack.region)
+        client.create_bucket(Bucket=name, **extra)
+        if (versioning := properties.get("VersioningConfiguration")) is not None:
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
         return Resource(name, {"Arn": f"arn:aws:s3:::{name}"})
 
     def _file_system(self, stack: Stack, _logical: str, properties: _Properties) -> Resource:

@@ -19,8 +19,6 @@ class Places:
     ----------
     directory
         State directory of the system.
-    datasets_file
-        ``datasets.yaml`` with this machine's paths.
     scheduler_port, dashboard_port
         Ports of the scheduler on 127.0.0.1.
     opensearch_url
@@ -28,16 +26,15 @@ class Places:
     """
 
     directory: Path
-    datasets_file: Path
     scheduler_port: int
     dashboard_port: int
     opensearch_url: str | None = None
 
     @classmethod
-    def with_free_ports(cls, directory: Path, datasets_file: Path, opensearch_url: str | None) -> Places:
+    def with_free_ports(cls, directory: Path, opensearch_url: str | None) -> Places:
         """Choose two ports that nobody uses now."""
         scheduler, dashboard = _free_ports(2)
-        return cls(directory, datasets_file, scheduler, dashboard, opensearch_url)
+        return cls(directory, scheduler, dashboard, opensearch_url)
 
     @property
     def scheduler_address(self) -> str:
@@ -67,11 +64,10 @@ class Places:
 
         Examples
         --------
-        >>> Places(Path("/state"), Path("/state/datasets.yaml"), 1, 2).localise("sqlite:////mnt/catalog/a")
+        >>> Places(Path("/state"), 1, 2).localise("sqlite:////mnt/catalog/a")
         'sqlite:////state/catalog/a'
         """
         rewrites = {
-            r"/opt/datasets\.yaml": str(self.datasets_file),
             r"/mnt/catalog": str(self.directory / "catalog"),
             r"https://[\w-]+\.DomainEndpoint\.local": self.opensearch_url or "",
             r"scheduler\.[a-z0-9-]+\.internal:8786": f"127.0.0.1:{self.scheduler_port}",

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from dask_regions.aws.configuration import publish
 from dask_regions.config import load
 from dask_regions.errors import UnavailableError
 from dask_regions.local_state import LocalState, write_state
@@ -143,7 +144,7 @@ class LocalSystem:
         self._configuration = load(self.datasets_file)
         log = self.directory / "logs" / "local.log"
         stack.enter_context(logging_to(log, "dask_regions_local", "moto", "werkzeug"))
-        places = Places.with_free_ports(self.directory, self.datasets_file, self._opensearch_url)
+        places = Places.with_free_ports(self.directory, self._opensearch_url)
         self.scheduler_address, self.dashboard_url = places.scheduler_address, places.dashboard_url
         return places
 
@@ -199,6 +200,7 @@ class LocalSystem:
         deployment.deploy(
             name, client.name, self._root / "template.yaml", self._values(client, client_parameters)
         )
+        publish(name, client.name, self.datasets_file)
         template = self._root / "regional_stack" / "template.yaml"
         for region in self._configuration.regions:
             if region.pool is not None:

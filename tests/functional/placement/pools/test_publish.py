@@ -17,7 +17,6 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from dask_regions.aws import cloudwatch
 from dask_regions.models import Pool
 from dask_regions.placement.pools import publish
-from dask_regions.placement.pools.demand import configured_pools
 from dask_regions.placement.pools.publish import Publisher
 from dask_regions.scaling import Damping, Difference
 
@@ -52,7 +51,7 @@ def _published(region: str) -> dict[str, float]:
 
 
 async def test_each_pool_is_published_in_its_own_region(aws: None, scheduler: Scheduler) -> None:
-    await Publisher(scheduler, POOLS, Damping(), "tides").publish()
+    await Publisher(scheduler, lambda: POOLS, Damping(), "tides").publish()
     assert _published("us-west-2") == {"TasksMissing": 1, "TasksSurplus": 0, "MemoryUsed": 0}
     assert _published("us-east-1") == {"TasksMissing": 0, "TasksSurplus": 0, "MemoryUsed": 0}
 
@@ -69,7 +68,7 @@ async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
         real(system, region, *numbers)
 
     monkeypatch.setattr(publish, "put_pool_metrics", put)
-    publisher = Publisher(scheduler, POOLS, Damping(), "tides")
+    publisher = Publisher(scheduler, lambda: POOLS, Damping(), "tides")
     with caplog.at_level(logging.INFO, publish.__name__):
         await publisher.publish()
         await publisher.publish()
@@ -85,8 +84,8 @@ async def test_one_region_that_fails_harms_no_other_and_is_logged_once(
 async def test_without_a_configuration_nothing_is_published(
     scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("DATASETS_FILE", raising=False)
-    configured_pools.cache_clear()
+    for name in ("DATASETS_FILE", "CLIENT_REGION"):
+        monkeypatch.delenv(name, raising=False)
     before = set(scheduler.periodic_callbacks)
     assert publish.publish_demand(scheduler) is None
     assert set(scheduler.periodic_callbacks) == before

@@ -53,7 +53,8 @@ def call(tmp_path: Path) -> Gateway:
         make_item("4", "e", scenario="SSP585"),
     ]
     items[2]["bbox"] = [170.0, -10.0, -170.0, 10.0]
-    return Gateway(create_app(MemoryStore(items), lambda: load_configuration(tmp_path, text)).resolve)
+    configuration = load_configuration(tmp_path, text)
+    return Gateway(create_app(MemoryStore(items), lambda: configuration).resolve)
 
 
 def found(call: Gateway, query: str) -> list[str]:

@@ -198,17 +198,19 @@ def test_an_items_numbers_are_answered_as_they_are(tmp_path: Path, number: float
     assert answer.json["properties"]["number"] == number
 
 
-def test_a_search_reads_no_configuration_and_collections_read_it_once(tmp_path: Path) -> None:
-    read: list[int] = []
+def test_a_search_reads_no_configuration_and_collections_follow_it(tmp_path: Path) -> None:
+    published = load_configuration(tmp_path)
+    read: list[Configuration] = []
 
     def configure() -> Configuration:
-        read.append(1)
-        return load_configuration(tmp_path)
+        read.append(published)
+        return published
 
     call = Gateway(create_app(MemoryStore([make_item("1970")]), configure).resolve)
     assert call("/search").json["numberMatched"] == 1
     assert call("/aggregate?aggregations=total_count").status == 200
     assert not read
-    for _ in range(2):
-        assert call("/collections/a1b/items/1970").status == call("/collections").status == 200
-    assert len(read) == 1
+    assert call("/collections/a1b/items/1970").status == call("/collections").status == 200
+    published = published.model_copy(update={"datasets": published.datasets[1:]})
+    assert call("/collections/a1b").status == 404
+    assert [each["id"] for each in call("/collections").json["collections"]] == [published.datasets[0].id]

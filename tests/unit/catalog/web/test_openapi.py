@@ -46,7 +46,8 @@ VALUES: dict[str, tuple[str, Any]] = {
 @pytest.fixture
 def call(tmp_path: Path) -> Gateway:
     items = [make_item("i0"), make_item("i1", title="Air over water"), make_item("i0", "e1")]
-    return Gateway(create_app(MemoryStore(items), lambda: load_configuration(tmp_path)).resolve)
+    configuration = load_configuration(tmp_path)
+    return Gateway(create_app(MemoryStore(items), lambda: configuration).resolve)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dask_regions import config
+from dask_regions.aws.configuration import load_configuration
 from dask_regions.aws.ecs import PoolService
 from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.errors import ConfigurationError
@@ -92,8 +92,10 @@ def set_pool(decision: Decision, settings: Settings) -> Decision:
 
 
 def _pool(region: str, settings: Settings) -> Pool:
-    file = settings.require("datasets_file")
-    pools = config.load(file).pools
+    pools = load_configuration(settings).pools
     if region not in pools:
-        raise ConfigurationError(f"{file}: Region {region} has no pool; add one, or remove its alarms")
+        raise ConfigurationError(
+            f"Region {region} has no pool in the configuration in force; add one to datasets.yaml and "
+            "publish it, or delete the Region's stack"
+        )
     return pools[region]

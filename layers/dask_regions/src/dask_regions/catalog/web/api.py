@@ -39,8 +39,8 @@ def create_app(
     store
         Where the Items are.
     configure
-        Returns the configuration, whose datasets are the Collections. It is called by the first request
-        that names or lists Collections: a search does without, and starts without importing what reads it.
+        Returns the configuration in force, whose datasets are the Collections. Every request that names or
+        lists Collections calls it; a search does without, and starts without importing what reads it.
     clock
         Seconds, of which the differences count.
     access

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -37,12 +36,12 @@ class State:
         self._store, self._configure, self._clock = store, configure, clock
         self._freshness: tuple[float, dict[str, dict[str, Any]]] | None = None
 
-    @cached_property
+    @property
     def configuration(self) -> Configuration:
-        """The configuration, whose datasets are the Collections."""
+        """The configuration in force, whose datasets are the Collections."""
         return self._configure()
 
-    @cached_property
+    @property
     def datasets(self) -> Mapping[str, Dataset]:
         """Datasets by the id of their Collection."""
         return {dataset.id: dataset for dataset in self.configuration.datasets}

@@ -9,31 +9,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cache
 from itertools import chain
 
 from distributed import Scheduler
 from distributed.core import Status
 from distributed.scheduler import WorkerState
 
-from dask_regions import config
-from dask_regions.models import Pool
 from dask_regions.placement.hooks.scheduler.tasks import task_seconds
 from dask_regions.placement.planning.cluster import region_of_task, region_of_worker
+from dask_regions.placement.pools.configured import configured_pools
 from dask_regions.scaling import PoolDemand
 from dask_regions.settings import Settings
 
-__all__ = ["configured_pools", "ecs_task", "measure", "workers_by_ecs_task"]
+__all__ = ["ecs_task", "measure", "workers_by_ecs_task"]
 
 _NUMBER = re.compile(r"-\d+$")
 _TAKES_WORK = frozenset({Status.init, Status.running, Status.paused})
-
-
-@cache
-def configured_pools() -> dict[str, Pool]:
-    """Return the pools of ``DATASETS_FILE``; none where it is not set."""
-    path = Settings.from_environment().datasets_file
-    return config.load(path).pools if path else {}
 
 
 def ecs_task(ws: WorkerState) -> str:
@@ -58,8 +49,8 @@ def measure(scheduler: Scheduler, pools: Iterable[str] | None = None) -> dict[st
     scheduler
         Read only; must be called on its event loop. Linear in queued Dask tasks and in workers.
     pools
-        Regions to report even if they have neither workers nor work; those of ``DATASETS_FILE``
-        by default.
+        Regions to report even if they have neither workers nor work; those of the
+        configuration as it was last read by default.
 
     Returns
     -------

@@ -30,8 +30,8 @@ __all__ = ["attach", "dask_setup", "detach"]
 def dask_setup(scheduler: Scheduler) -> None:
     """Add placement to a scheduler, and publish its pools' demand where a system is configured.
 
-    Environment: ``AWS_REGION`` (the client Region), ``NO_WORKERS_TIMEOUT`` (seconds), and
-    ``DATASETS_FILE``, without which there are no pools to publish.
+    Environment: ``AWS_REGION`` (the client Region), ``NO_WORKERS_TIMEOUT`` (seconds), and ``CLIENT_REGION``
+    with ``SYSTEM_NAME``, or ``DATASETS_FILE``: without either there are no pools to publish.
     """
     attach(scheduler, Settings.from_environment())
 
