@@ -90,6 +90,21 @@ def test_event_rules_are_still_matched_and_transformed_the_same_way() -> None:
     )
 
 
+def test_a_rule_with_a_schedule_alone_still_matches_every_event() -> None:
+    assert EventPattern.load(None).matches_event(EVENT), (
+        "moto tells schedules from patterns now: moto_patches._send_to_targets need not"
+    )
+    delivered: list[str] = []
+    hooks: Any = Mock(deliver=lambda arn, _: delivered.append(arn))
+    rule: Any = Rule.__new__(Rule)
+    rule.targets = [{"Id": "1", "Arn": "arn:aws:states:eu-west-2:123456789012:stateMachine:a"}]
+    with moto_patches.applied(hooks):
+        for pattern in (None, '{"source": ["somewhere else"]}', json.dumps({"source": [EVENT["source"]]})):
+            rule.event_pattern = EventPattern.load(pattern)
+            rule.send_to_targets(EVENT)
+    assert len(delivered) == 1
+
+
 @pytest.mark.parametrize("action", ["create_data_repository_task", "describe_data_repository_tasks"])
 def test_fsx_still_lacks_data_repository_tasks(action: str) -> None:
     assert not hasattr(FSxResponse, action), f"moto has {action} now: see whether moto_patches._fsx can go"

@@ -98,7 +98,8 @@ def _send_to_targets(hooks: Hooks) -> Callable[..., None]:
     original = Rule.send_to_targets
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
-        if not self.event_pattern.matches_event(original_event):
+        # A rule with a schedule alone waits for no event; moto lets it match all.
+        if not self.event_pattern.get_pattern() or not self.event_pattern.matches_event(original_event):
             return
         ours = [target for target in self.targets if target["Arn"].split(":")[2] in _DELIVERED]
         for target in ours:
