@@ -55,7 +55,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     forget_configurations()
     with mock_aws():
         s3 = boto3.client("s3", CLIENT)
-        s3.create_bucket(Bucket="configuration", CreateBucketConfiguration={"LocationConstraint": CLIENT})
+        s3.create_bucket(
+            Bucket="configuration", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
+        )
         s3.put_bucket_versioning(Bucket="configuration", VersioningConfiguration={"Status": "Enabled"})
         point_at("")
         yield "configuration"
