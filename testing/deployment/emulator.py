@@ -64,12 +64,14 @@ class Emulator:
             aws_secret_access_key="test",
         )
 
-    def sam(self, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``sam`` in a directory; its messages are in ``stdout``."""
+    def sam(
+        self, directory: Path, *arguments: str, path: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``sam`` in a directory, with a PATH of its own if given; its messages are in ``stdout``."""
         return subprocess.run(
             [str(_SAM), *arguments],
             cwd=directory,
-            env=self.environment,
+            env=self.environment | ({"PATH": path} if path else {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

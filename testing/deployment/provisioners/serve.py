@@ -49,5 +49,6 @@ ec2._ACTION_MAP.update(network.ACTIONS)
 _ACTION_HANDLERS.update(stacks.ACTIONS)
 events.install()
 registry.install()
+stacks.install()
 
 main()

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.services import secretsmanager
-from ministack.services.cloudformation import _ACTION_HANDLERS, handlers
+from ministack.services.cloudformation import _ACTION_HANDLERS, _stacks, engine, handlers
 from ministack.services.cloudformation import provisioners as stock
 from ministack.services.cloudformation.helpers import _error, _p
+
+from .refusals import RefusedError
 
 Properties = Mapping[str, Any]
 Params = Mapping[str, list[str]]
 Response = tuple[int, Any, bytes]
 
+_RETAINING = ("Retain", "RetainExceptOnCreate")
 #: Statuses of a stack that can only be deleted, "Stack status codes" in the CloudFormation user guide.
 _DELETE_ONLY = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED")
 
@@ -67,6 +70,70 @@ def delete_secret(arn: str, properties: Properties) -> None:
     stock._sm_secret_delete(_name(arn), dict(properties))
 
 
+def create_nested(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
+    """Create a nested stack; one that fails is deleted with what it had made, as its parent's is."""
+    before = set(_stacks)
+    try:
+        created: tuple[str, dict[str, Any]] = stock._cfn_nested_stack_create(name, dict(properties), stack)
+    except Exception:
+        for child in set(_stacks) - before:
+            if _stacks[child].get("_parent_stack_name") == stack:
+                delete_nested(child, {})
+        raise
+    return created
+
+
+def delete_nested(physical: str, _properties: Properties) -> None:
+    """Delete a nested stack, as far as that is not refused; what is refused stays, and the parent with it."""
+    child = stock._nested_stack_lookup_name(physical)
+    record = _stacks.get(child)
+    if record is None:
+        return
+    resources = record["_resources"]
+    definitions = record["_template"].get("Resources", {})
+    reasons = {}
+    for name in reversed(engine._topological_sort(definitions, record["_conditions"])):
+        if name not in resources or definitions[name].get("DeletionPolicy") in _RETAINING:
+            continue
+        kind, identifier = resources[name]["ResourceType"], resources[name]["PhysicalResourceId"]
+        try:
+            stock._delete_resource(kind, identifier, resources[name]["Properties"], child, name)
+        except ValueError as error:
+            reasons[name] = str(error)
+        else:
+            del resources[name]
+    record["StackStatus"] = "DELETE_FAILED" if reasons else "DELETE_COMPLETE"
+    if reasons:
+        raise RefusedError(
+            f"Embedded stack {child} was not successfully deleted: "
+            + "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        )
+
+
+_update_resource = stock._update_resource
+
+
+def _update_keeping_attributes(
+    kind: str,
+    physical: str,
+    old: Properties,
+    new: Properties,
+    stack: str,
+    logical: str | None = None,
+    attributes: Properties | None = None,
+) -> tuple[str, Properties]:
+    """Update a resource; one of a nested stack that has not changed keeps its attributes."""
+    if attributes is None and logical in _stacks[stack]["_resources"]:
+        attributes = _stacks[stack]["_resources"][logical].get("Attributes")
+    updated: tuple[str, Properties] = _update_resource(kind, physical, old, new, stack, logical, attributes)
+    return updated
+
+
+def install() -> None:
+    """Put these in the place of ministack's."""
+    stock._update_resource = _update_keeping_attributes
+
+
 ACTIONS = {action: _refusing(action) for action in ("CreateChangeSet", "UpdateStack")}
 OVERRIDES = {
     "AWS::SecretsManager::Secret": {
@@ -74,5 +141,6 @@ OVERRIDES = {
         "update": update_secret,
         "update_with_logical_id": True,
         "delete": delete_secret,
-    }
+    },
+    "AWS::CloudFormation::Stack": {"create": create_nested, "delete": delete_nested},
 }
