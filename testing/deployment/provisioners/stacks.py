@@ -1,4 +1,4 @@
-"""CloudFormation and Secrets Manager, where ministack accepts what AWS does not, or differs in ``Ref``.
+"""CloudFormation, where ministack accepts what AWS does not.
 
 Not proven here: waiting times, quotas, stack policies, drift.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services import secretsmanager
 from ministack.services.cloudformation import _ACTION_HANDLERS, _stacks, engine, handlers
 from ministack.services.cloudformation import provisioners as stock
 from ministack.services.cloudformation.helpers import _error, _p
@@ -42,32 +41,6 @@ def _refusing(action: str) -> Callable[[Params], Response]:
 def _refusal(code: str, message: str) -> Response:
     response: Response = _error(code, message)
     return response
-
-
-def create_secret(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
-    """Create a secret, whose ``Ref`` is its ARN."""
-    _, attributes = stock._sm_secret_create(name, dict(properties), stack)
-    return attributes["Arn"], attributes
-
-
-def _name(arn: str) -> str:
-    for name, secret in secretsmanager._secrets.items():
-        if secret["ARN"] == arn:
-            return str(name)
-    return arn
-
-
-def update_secret(
-    arn: str, old: Properties, new: Properties, stack: str, logical: str
-) -> tuple[str, dict[str, Any]]:
-    """Update a secret; another name is another secret."""
-    _, attributes = stock._sm_secret_update(_name(arn), dict(old), dict(new), stack, logical)
-    return attributes["Arn"], attributes
-
-
-def delete_secret(arn: str, properties: Properties) -> None:
-    """Delete a secret without a recovery window, as CloudFormation does."""
-    stock._sm_secret_delete(_name(arn), dict(properties))
 
 
 def create_nested(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
@@ -136,11 +109,5 @@ def install() -> None:
 
 ACTIONS = {action: _refusing(action) for action in ("CreateChangeSet", "UpdateStack")}
 OVERRIDES = {
-    "AWS::SecretsManager::Secret": {
-        "create": create_secret,
-        "update": update_secret,
-        "update_with_logical_id": True,
-        "delete": delete_secret,
-    },
     "AWS::CloudFormation::Stack": {"create": create_nested, "delete": delete_nested},
 }
