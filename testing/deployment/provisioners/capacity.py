@@ -106,6 +106,36 @@ def delete_group(name: str, properties: Properties) -> None:
     stock._asg_delete(name, properties)
 
 
+def update_group(params: Mapping[str, str]) -> tuple[int, Any, bytes]:
+    """Answer UpdateAutoScalingGroup: a scale-in leaves protected instances alone."""
+    group = autoscaling._asgs.get(params.get("AutoScalingGroupName"), {"Instances": []})
+    protected = [record for record in group["Instances"] if record["ProtectedFromScaleIn"]]
+    response: tuple[int, Any, bytes] = _stock_update_group(params)
+    if params.get("NewInstancesProtectedFromScaleIn"):
+        group["NewInstancesProtectedFromScaleIn"] = params["NewInstancesProtectedFromScaleIn"] == "true"
+    group["Instances"] += [record for record in protected if record not in group["Instances"]]
+    return response
+
+
+def set_protection(params: Mapping[str, str]) -> tuple[int, Any, bytes]:
+    """Answer SetInstanceProtection; an instance that the group no longer wants ends without it."""
+    group = autoscaling._asgs[params["AutoScalingGroupName"]]
+    identifiers = autoscaling._parse_member_list(params, "InstanceIds")
+    for record in group["Instances"]:
+        if record["InstanceId"] in identifiers:
+            record["ProtectedFromScaleIn"] = params["ProtectedFromScaleIn"] == "true"
+    kept = [record for record in group["Instances"] if record["ProtectedFromScaleIn"]]
+    others = [record for record in group["Instances"] if not record["ProtectedFromScaleIn"]]
+    group["Instances"] = kept + others[: max(0, group["DesiredCapacity"] - len(kept))]
+    response: tuple[int, Any, bytes] = autoscaling._xml(
+        200, "SetInstanceProtectionResponse", "<SetInstanceProtectionResult/>"
+    )
+    return response
+
+
+_stock_update_group = autoscaling._update_asg
+#: Actions of Auto Scaling's API that ministack lacks, or answers too kindly.
+ACTIONS = {"UpdateAutoScalingGroup": update_group, "SetInstanceProtection": set_protection}
 HANDLERS = {
     "AWS::ECS::CapacityProvider": {"create": create_provider, "delete": delete_provider},
     "AWS::ECS::ClusterCapacityProviderAssociations": {

@@ -5,6 +5,7 @@ Not proven here: that anything can be mounted, throughput, the ten minutes of a 
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +21,8 @@ MAX_ASSOCIATIONS = 8
 
 file_systems: AccountRegionScopedDict = AccountRegionScopedDict()
 associations: AccountRegionScopedDict = AccountRegionScopedDict()
-#: Data repository tasks that run, by file system; a test adds to it.
-running_tasks: AccountRegionScopedDict = AccountRegionScopedDict()
+#: Data repository tasks by id. They run until they are cancelled.
+data_repository_tasks: AccountRegionScopedDict = AccountRegionScopedDict()
 
 
 def create_file_system(_name: str, properties: Properties, _stack: str) -> tuple[str, dict[str, Any]]:
@@ -42,9 +43,14 @@ def create_file_system(_name: str, properties: Properties, _stack: str) -> tuple
 
 def delete_file_system(identifier: str, _properties: Properties) -> None:
     """Delete a file system; refused while a data repository task runs on it."""
-    if running_tasks.get(identifier):
-        raise RefusedError(f"BadRequest: a data repository task is executing on {identifier}")
+    _refuse_while_a_task_runs(identifier)
     file_systems.pop(identifier, None)
+
+
+def _refuse_while_a_task_runs(identifier: str) -> None:
+    for task in data_repository_tasks.values():
+        if task["FileSystemId"] == identifier and task["Lifecycle"] == "EXECUTING":
+            raise RefusedError(f"BadRequest: data repository task {task['TaskId']} executes on {identifier}")
 
 
 def create_association(_name: str, properties: Properties, _stack: str) -> tuple[str, dict[str, Any]]:
@@ -66,10 +72,57 @@ def create_association(_name: str, properties: Properties, _stack: str) -> tuple
 
 
 def delete_association(association: str, _properties: Properties) -> None:
-    """Remove the link of a directory to a bucket."""
+    """Remove the link of a directory to a bucket; refused while a data repository task runs."""
+    if association in associations:
+        _refuse_while_a_task_runs(associations[association]["FileSystemId"])
     associations.pop(association, None)
 
 
+async def handle_request(
+    _method: str, _path: str, headers: Mapping[str, str], body: bytes, _query: Mapping[str, Any]
+) -> tuple[int, dict[str, str], bytes]:
+    """Answer FSx's API: data repository tasks are started, listed and cancelled."""
+    action = headers["x-amz-target"].rpartition(".")[2]
+    status, document = _ACTIONS[action](json.loads(body or b"{}"))
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
+
+
+def _create_task(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    if request["FileSystemId"] not in file_systems:
+        return 400, {"__type": "FileSystemNotFound", "message": request["FileSystemId"]}
+    task = {
+        "TaskId": f"task-{secrets.token_hex(9)[:17]}",
+        "FileSystemId": request["FileSystemId"],
+        "Type": request["Type"],
+        "Lifecycle": "EXECUTING",
+    }
+    data_repository_tasks[task["TaskId"]] = task
+    return 200, {"DataRepositoryTask": task}
+
+
+def _describe_tasks(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    fields = {"file-system-id": "FileSystemId", "task-lifecycle": "Lifecycle"}
+    tasks = [
+        task
+        for task in data_repository_tasks.values()
+        if all(task[fields[each["Name"]]] in each["Values"] for each in request.get("Filters", []))
+    ]
+    return 200, {"DataRepositoryTasks": tasks}
+
+
+def _cancel_task(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    task = data_repository_tasks[request["TaskId"]]
+    if task["Lifecycle"] != "EXECUTING":
+        return 400, {"__type": "DataRepositoryTaskEnded", "message": request["TaskId"]}
+    task["Lifecycle"] = "CANCELED"
+    return 200, {"Lifecycle": "CANCELED", "TaskId": request["TaskId"]}
+
+
+_ACTIONS = {
+    "CreateDataRepositoryTask": _create_task,
+    "DescribeDataRepositoryTasks": _describe_tasks,
+    "CancelDataRepositoryTask": _cancel_task,
+}
 HANDLERS = {
     "AWS::FSx::FileSystem": {"create": create_file_system, "delete": delete_file_system},
     "AWS::FSx::DataRepositoryAssociation": {"create": create_association, "delete": delete_association},

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.app import main
-from ministack.services import ec2
+from ministack.app import SERVICE_HANDLERS, main
+from ministack.core.router import SERVICE_PATTERNS
+from ministack.services import autoscaling, ec2
 from ministack.services.cloudformation import _ACTION_HANDLERS
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
@@ -20,11 +21,12 @@ from . import (
     events,
     file_systems,
     network,
+    prefix_lists,
     service_linked_roles,
     services,
     stacks,
 )
-from .corrections import registry, secret
+from .corrections import nested_stacks, registry, secret
 
 Operations = Mapping[str, Callable[..., Any] | bool]
 
@@ -41,11 +43,14 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
         _RESOURCE_HANDLERS[kind] = {**_RESOURCE_HANDLERS[kind], **operations}
 
 
-for module in (network, file_systems, capacity, alarms):
+for module in (network, prefix_lists, file_systems, capacity, alarms):
     _add(module.HANDLERS)
-for overriding in (network, capacity, secret, services, service_linked_roles, stacks):
+for overriding in (network, nested_stacks, capacity, secret, services, service_linked_roles, stacks):
     _override(overriding.OVERRIDES)
 ec2._ACTION_MAP.update(network.ACTIONS)
+autoscaling._ACTION_MAP.update(capacity.ACTIONS)
+SERVICE_HANDLERS["fsx"] = file_systems.handle_request
+SERVICE_PATTERNS["fsx"] = {"target_prefixes": ["AWSSimbaAPIService_v20180301"]}
 _ACTION_HANDLERS.update(stacks.ACTIONS)
 events.install()
 registry.install()

@@ -1,4 +1,4 @@
-"""ECS services, which on AWS wait until their tasks run.
+"""ECS services, which on AWS wait until their tasks run, and buckets, which are deleted when they are empty.
 
 Not proven here: that a container starts, passes its health check and gets its secrets; placement over zones.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ministack.core.responses import get_region
-from ministack.services import autoscaling, ec2, ecr, ecs
+from ministack.services import autoscaling, ec2, ecr, ecs, s3
 from ministack.services.cloudformation import provisioners as stock
 
 from .instance_types import capacity
@@ -131,4 +131,14 @@ def _require_image(image: str, properties: Properties) -> None:
         )
 
 
-OVERRIDES = {"AWS::ECS::Service": {"create": create_service, "update": update_service}}
+def delete_bucket(name: str, properties: Properties) -> None:
+    """Delete a bucket; refused while it holds an object."""
+    if s3._buckets.get(name, {}).get("objects"):
+        raise RefusedError(f"BucketNotEmpty: the bucket you tried to delete is not empty: {name}")
+    stock._s3_delete(name, dict(properties))
+
+
+OVERRIDES = {
+    "AWS::ECS::Service": {"create": create_service, "update": update_service},
+    "AWS::S3::Bucket": {"delete": delete_bucket},
+}

@@ -90,6 +90,8 @@ class Deployment:
 
     def _function(self, stack: Stack, logical: str, properties: _Properties) -> Resource:
         name = properties.get("FunctionName", f"{stack.name}-{logical}")
+        if "ZipFile" in properties["Code"]:
+            return Resource(name)  # it frees what CloudFormation deletes, which local mode does not
         code = Path(properties["Code"]["S3Key"])
         if not code.is_dir():
             raise ValueError(f"its CodeUri {code} is no folder")
