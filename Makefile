@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local setup deploy remove test test-long opensearch test-browser test-deploy test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help demo local setup deploy remove test test-long opensearch test-browser test-deploy containers test-containers test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -51,6 +51,12 @@ test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr
 
 test-deploy: .venv/all .cache/deployment/.installed ## deploy the templates into an emulated AWS account
 	$(BIN)/pytest -m deployment $(PYTEST_ARGS)
+
+containers: .venv/all ## build the images of scheduler and workers (root where no Docker runs)
+	@$(BIN)/python -m testing.containers.images
+
+test-containers: .venv/all ## build the images and compute the main job in them (root where no Docker runs)
+	$(BIN)/pytest -m containers $(PYTEST_ARGS)
 
 check: .venv/all ## the static part of what CI runs
 	$(BIN)/ruff check

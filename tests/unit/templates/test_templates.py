@@ -355,22 +355,6 @@ def test_every_state_machine_file_is_deployed() -> None:
     assert deployed == STATE_MACHINES.keys()
 
 
-def test_images_are_built_with_the_uv_that_made_the_lock_file() -> None:
-    makefile, dockerfile = (ROOT / "Makefile").read_text(), (ROOT / "containers/Dockerfile").read_text()
-    (wanted,) = re.findall(r"^UV_VERSION := (\S+)$", makefile, re.MULTILINE)
-    assert re.findall(r"^ARG UV_VERSION=(\S+)$", dockerfile, re.MULTILINE) == [wanted]
-
-
-@pytest.mark.parametrize(("target", "document"), [("scheduler", SCHEDULER), ("worker", WORKERS)])
-def test_images_run_the_command_of_their_task_definition(target: str, document: dict[str, Any]) -> None:
-    stage = (ROOT / "containers/Dockerfile").read_text().split(f"AS {target}\n")[1].split("FROM")[0]
-    (command,) = re.findall(r"^CMD (.*)$", stage, re.MULTILINE)
-    (container,) = document["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
-    assert json.loads(command) == container["Command"]
-    (repository,) = re.findall(r"/\$\{SystemName\}-(\w+):", container["Image"]["Fn::Sub"])
-    assert repository == target
-
-
 def test_the_catalog_answers_every_route_of_a_stac_api() -> None:
     paths = CLIENT["Resources"]["CatalogApi"]["Properties"]["DefinitionBody"]["paths"]
     routes = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}

@@ -109,7 +109,8 @@ def test_a_busy_scheduler_is_not_replaced_sooner_by_its_balancer_than_by_its_tas
     check = container["HealthCheck"]
     patience = group["HealthCheckIntervalSeconds"] * group["UnhealthyThresholdCount"]
     assert patience >= check["Interval"] * check["Retries"]
-    assert f":{group['Port']}{group['HealthCheckPath']}'" in check["Command"][-1]
+    assert check["Command"][-2:] == ["dask_regions.placement.processes.health", "scheduler"]
+    assert (group["Port"], group["HealthCheckPath"]) == (names.SCHEDULER_PORTS[1], "/health")
 
 
 def test_the_scheduler_registers_with_the_balancer_where_there_is_one() -> None:
