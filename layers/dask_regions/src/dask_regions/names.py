@@ -29,6 +29,7 @@ __all__ = [
     "SYSTEM_DIMENSION",
     "WORKER_PORTS",
     "api_parameter",
+    "builder_stack",
     "client_stack",
     "cluster_name",
     "configuration_parameter",
@@ -166,6 +167,11 @@ def worker_stack(system: str) -> str:
 def images_stack(system: str) -> str:
     """Return the name of the stack, in every Region, of the ECR repositories."""
     return f"{system}-images"
+
+
+def builder_stack(system: str) -> str:
+    """Return the name of the stack, in the client Region, that builds images where there is no Docker."""
+    return f"{system}-builder"
 
 
 def token_secret(system: str) -> str:

@@ -14,6 +14,8 @@ from dask_regions.cli.check import check
 from dask_regions.cli.conventions import ExitCode, exit_code
 from dask_regions.cli.deploying.config import config
 from dask_regions.cli.deploying.deploy import deploy
+from dask_regions.cli.deploying.leave import leave
+from dask_regions.cli.deploying.remove import remove
 from dask_regions.cli.pools import pools, scale
 from dask_regions.cli.search import search
 from dask_regions.cli.sync import sync
@@ -111,5 +113,5 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
     ctx.obj = Options(local=local, aws=aws)
 
 
-for _command in (check, config, deploy, pools, scale, search, sync):
+for _command in (check, config, deploy, leave, pools, remove, scale, search, sync):
     main.add_command(_command)

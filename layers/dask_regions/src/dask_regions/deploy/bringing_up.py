@@ -70,7 +70,7 @@ def bring_up(plan: Plan, sam: Sam, builder: Builder, say: Say) -> None:
         sam.build()
     _deploy(_targets(plan), sam, say)
     publish(system, say)
-    join(system, say)
+    join(system, plan.returning, say)
 
 
 def _image_targets(plan: Plan) -> list[_Target]:

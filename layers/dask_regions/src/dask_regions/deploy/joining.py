@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dask_regions.aws.deployment import joining
@@ -10,16 +10,23 @@ from dask_regions.aws.deployment.stacks import look
 from dask_regions.deploy.plan import System
 from dask_regions.deploy.sam import Say
 from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.join.rounds import clean
+from dask_regions.join.rounds import leave as take_out
 from dask_regions.names import client_stack
 
-__all__ = ["STATE_MACHINE_OUTPUT", "join", "leave"]
+__all__ = ["STATE_MACHINE_OUTPUT", "join", "leave", "separate"]
 
 #: Output of the client Region's stack.
 STATE_MACHINE_OUTPUT = "JoinRegionsStateMachineArn"
 
 
-def join(system: System, say: Say) -> None:
+def join(system: System, returning: Sequence[str], say: Say) -> None:
     """Join the Regions that are deployed, and wait until they are.
+
+    Parameters
+    ----------
+    returning
+        Regions that had left the network and are to come back.
 
     Raises
     ------
@@ -30,7 +37,7 @@ def join(system: System, say: Say) -> None:
     if state_machine is None:
         say(f"the Regions are joined once {system.client} is deployed: `dask-regions deploy {system.client}`")
         return
-    _follow(system, state_machine, {}, say)
+    _follow(system, state_machine, {"join": list(returning)} if returning else {}, say)
     say("the Regions are joined")
 
 
@@ -51,6 +58,30 @@ def leave(system: System, region: str, say: Say) -> None:
         )
     _follow(system, state_machine, {"leave": [region]}, say)
     say(f"{region} has left the network")
+
+
+def separate(system: System, regions: Sequence[str], say: Say, *, whole: bool) -> None:
+    """Undo what joins Regions that are about to be removed, also where the client Region is gone.
+
+    Notes
+    -----
+    What is refused is said and no reason to stop: a VPC takes its routes and peerings with it.
+    """
+    if not regions:
+        return
+    state_machine = _state_machine(system)
+    configured = [region.name for region in system.configuration.regions]
+    if whole or system.client in regions or state_machine is None:
+        rounds = clean(system.name, dict.fromkeys([*configured, *regions]))
+    else:
+        rounds = take_out(system.name, system.client, configured, list(regions))
+    for outcome in rounds:
+        for done in outcome.done:
+            say(f"network: {done}")
+        if outcome.action == "again":
+            say(f"network: waiting for {'; '.join(outcome.pending) or 'AWS'}")
+        for refused in outcome.refused:
+            say(f"network: {refused}")
 
 
 def _state_machine(system: System) -> str | None:

@@ -66,6 +66,8 @@ class Plan:
         Stacks that are there, by Region and name.
     image_tags
         Tag of the images of each Region.
+    returning
+        Worker Regions that were named: one that had left the network comes back.
     """
 
     system: System
@@ -74,6 +76,7 @@ class Plan:
     regions: tuple[Region, ...]
     stacks: Mapping[tuple[str, str], Stack]
     image_tags: Mapping[str, str]
+    returning: tuple[str, ...] = ()
 
     def steps(self) -> list[tuple[str, str, Step]]:
         """Return Region, stack and what comes next for it, in the order of creation."""
@@ -165,7 +168,8 @@ def plan(system: System, names: Sequence[str], tag: str | None, version: str) ->
         region.name: tag or str(region.parameters.get(IMAGE_TAG) or _default_tag(system, region) or version)
         for region in system.configuration.regions
     }
-    return Plan(system, account, identity, regions, stacks, image_tags)
+    returning = tuple(name for name in names if name != system.client)
+    return Plan(system, account, identity, regions, stacks, image_tags, returning)
 
 
 def _default_tag(system: System, region: Region) -> str | None:
