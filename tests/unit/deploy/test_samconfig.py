@@ -45,7 +45,8 @@ def test_every_region_has_an_environment_for_its_images_and_one_for_its_stack(sh
     written = tomllib.loads(render(shipped, CHECKOUT))
     names = [region.name for region in shipped.regions]
     stacks = {"client", *(region.name for region in shipped.regions if not region.client)}
-    assert written.keys() == {"version", "default", *stacks, *(f"images-{name}" for name in names)}
+    builder = f"builder-{shipped.client_region.name}"
+    assert written.keys() == {"version", "default", builder, *stacks, *(f"images-{name}" for name in names)}
     assert written["client"]["build"]["parameters"]["build_in_source"] is True
 
 

@@ -273,6 +273,7 @@ def test_samconfig_has_an_environment_for_every_region() -> None:
         for region in (region.name for region in configuration.regions)
     }
     regions |= {f"images-{region}": region for region in regions.values()}
+    regions |= {f"builder-{regions['client']}": regions["client"]}
     del samconfig["version"], samconfig["default"]  # the latter says how to build, not where to deploy
     deployed = {
         name: environment["deploy"]["parameters"]["region"] for name, environment in samconfig.items()

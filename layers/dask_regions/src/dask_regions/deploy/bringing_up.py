@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from dask_regions.aws.configuration import publish
 from dask_regions.aws.deployment.account import create_service_roles
 from dask_regions.aws.deployment.stacks import Stack, delete, failures, look, settle
 from dask_regions.deploy.images.building import Builder
 from dask_regions.deploy.images.providing import provide, replicate
 from dask_regions.deploy.joining import join
 from dask_regions.deploy.plan import Plan
-from dask_regions.deploy.publishing import publish
 from dask_regions.deploy.sam import CommandFailedError, Sam, Say
 from dask_regions.deploy.samconfig.environments import environment_of, images_environment, render
 from dask_regions.deploy.states import Step, stack_names, step
 from dask_regions.errors import DaskRegionsError
 from dask_regions.models import Region
-from dask_regions.names import images_stack
+from dask_regions.names import client_stack, images_stack
 
 __all__ = ["IncompleteError", "bring_up", "commands"]
 
@@ -69,7 +69,9 @@ def bring_up(plan: Plan, sam: Sam, builder: Builder, say: Say) -> None:
     if any(region.client for region in plan.regions):
         sam.build()
     _deploy(_targets(plan), sam, say)
-    publish(system, say)
+    if look(system.client, client_stack(system.name)):
+        version = publish(system.name, system.client, system.datasets)
+        say(f"{system.client}: {system.datasets.name} is published, version {version}")
     join(system, plan.returning, say)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from dask_regions.errors import ConfigurationError, NotFoundError
 
-__all__ = ["CLIENT_TEMPLATE", "IMAGES_TEMPLATE", "WORKER_TEMPLATE", "Checkout"]
+__all__ = ["BUILDER_TEMPLATE", "CLIENT_TEMPLATE", "IMAGES_TEMPLATE", "WORKER_TEMPLATE", "Checkout"]
 
 CLIENT_TEMPLATE = "template.yaml"
 WORKER_TEMPLATE = "regional_stack/template.yaml"
 IMAGES_TEMPLATE = "regional_stack/images.yaml"
+BUILDER_TEMPLATE = "regional_stack/builder.yaml"
 
 
 @dataclass(frozen=True)

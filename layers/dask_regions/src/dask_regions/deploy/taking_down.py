@@ -26,6 +26,8 @@ __all__ = ["Removal", "look_up", "take_down"]
 #: A deletion is tried once more: interfaces of functions and load balancers may outlive the first.
 _ATTEMPTS = 2
 _PARALLEL_STACKS = 16
+#: sam makes it in each Region for itself, and other projects may use it.
+_SAM_STACK = "aws-sam-cli-managed-default"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _stop_replicating(removal: Removal, say: Say) -> None:
                 stay = [each["region"] for each in rule["destinations"] if each["region"] not in goes]
                 after = with_system(after, system.name, rule["destinations"][0]["registryId"], stay)
         if after != before:
-            say(f"{source}: images are no longer replicated to {', '.join(sorted(goes - {source})) or 'others'}")
+            say(f"{source}: new images are replicated to the Regions that stay")
             images.set_destinations(source, after)
 
 
@@ -149,12 +151,13 @@ def _left(removal: Removal) -> list[str]:
                 f"{region}: log groups that AWS made by itself: {', '.join(groups)}; "
                 f"`aws logs delete-log-group --region {region} --log-group-name <name>`"
             )
-        if look(region, "aws-sam-cli-managed-default"):
+        if look(region, _SAM_STACK):
             sentences.append(
-                f"{region}: the stack aws-sam-cli-managed-default, whose bucket sam uses for every deployment "
-                f"of the account; where there is no other: `sam delete --stack-name aws-sam-cli-managed-default "
-                f"--region {region}`"
+                f"{region}: the stack {_SAM_STACK}, whose bucket sam uses for all deployments of the account; "
+                f"where there is no other: `sam delete --stack-name {_SAM_STACK} --region {region}`"
             )
     if removal.regions:
-        sentences.append("KMS keys of the system are deleted at the end of their waiting period, and cost nothing")
+        sentences.append(
+            "KMS keys of the system are deleted at the end of their waiting period, and cost nothing"
+        )
     return sentences

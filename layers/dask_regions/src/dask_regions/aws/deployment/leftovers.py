@@ -34,9 +34,13 @@ def empty_bucket(region: str, bucket: str) -> None:
 
 
 def log_groups(region: str, system: str) -> list[str]:
-    """Return the log groups that services made by themselves for a system's functions, builds and notebook."""
+    """Return the log groups that services made by themselves for what a system runs."""
     client = boto3.client("logs", region_name=region)
-    prefixes = (f"/aws/lambda/{system}-", f"/aws/codebuild/{system}-", f"/aws/ecs/containerinsights/{system}/")
+    prefixes = (
+        f"/aws/lambda/{system}-",
+        f"/aws/codebuild/{system}-",
+        f"/aws/ecs/containerinsights/{system}/",
+    )
     with readable_errors(f"list log groups in {region}"):
         return [
             group["logGroupName"]

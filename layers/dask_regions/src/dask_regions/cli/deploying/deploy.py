@@ -13,9 +13,15 @@ from dask_regions.aws.deployment.stacks import look
 from dask_regions.cli.conventions import console, json_option, show_json, table
 from dask_regions.cli.deploying.system import confirm, find, progress, samconfig_option, yes_option
 from dask_regions.deploy.bringing_up import bring_up, commands
-from dask_regions.deploy.images.building import Builder, DockerBuilder, NoBuilder, has_docker
+from dask_regions.deploy.images.building import (
+    Builder,
+    CodeBuildBuilder,
+    DockerBuilder,
+    NoBuilder,
+    has_docker,
+)
 from dask_regions.deploy.plan import Plan, System, plan, select
-from dask_regions.deploy.sam import Sam, Say
+from dask_regions.deploy.sam import Sam
 from dask_regions.names import client_stack
 
 __all__ = ["deploy"]
@@ -63,7 +69,7 @@ def deploy(
     made = plan(system, regions, tag, version("dask-regions"))
     _show(made)
     confirm("Go on?", yes=yes)
-    bring_up(made, sam, _builder(system, build, say), say)
+    bring_up(made, sam, _builder(system, build, sam), say)
     _show_outcome(system, made, as_json=as_json)
 
 
@@ -77,9 +83,11 @@ def _show_commands(system: System, regions: tuple[str, ...], sam: Sam, *, as_jso
         click.echo(shlex.join(line))
 
 
-def _builder(system: System, build: str | None, say: Say) -> Builder:
+def _builder(system: System, build: str | None, sam: Sam) -> Builder:
     if build == "docker" or (build is None and has_docker()):
-        return DockerBuilder(system.checkout, system.client, say)
+        return DockerBuilder(system.checkout, system.client, sam.say)
+    if build == "codebuild":
+        return CodeBuildBuilder(system.checkout, system.client, system.name, sam, sam.say)
     return NoBuilder(system.client, system.name)
 
 

@@ -20,9 +20,7 @@ __all__ = ["remove"]
 @click.option("--dry-run", is_flag=True, help="Show what would be removed.")
 @samconfig_option
 @json_option
-def remove(
-    regions: tuple[str, ...], yes: bool, dry_run: bool, samconfig: Path | None, as_json: bool
-) -> None:
+def remove(regions: tuple[str, ...], yes: bool, dry_run: bool, samconfig: Path | None, as_json: bool) -> None:
     """Take the system in AWS down: all of it, or each REGION, also one that datasets.yaml has no more.
 
     In any order, and after a deployment that failed half-way. Results in scratch buckets and the catalog go,

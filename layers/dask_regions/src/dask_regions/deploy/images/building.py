@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import stat
 import subprocess
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from dask_regions.aws.deployment import builds
 from dask_regions.aws.deployment.images import login, registry
+from dask_regions.aws.deployment.stacks import look
 from dask_regions.deploy.checkout import Checkout
-from dask_regions.deploy.sam import Say, run
+from dask_regions.deploy.sam import Sam, Say, run
+from dask_regions.deploy.samconfig.environments import builder_environment
 from dask_regions.errors import NotFoundError
+from dask_regions.names import builder_stack
 
-__all__ = ["Builder", "DockerBuilder", "NoBuilder", "has_docker"]
-
-Kind = Literal["docker", "codebuild", "none"]
+__all__ = ["Builder", "CodeBuildBuilder", "DockerBuilder", "NoBuilder", "context", "has_docker"]
 
 
 class Builder(Protocol):
@@ -70,6 +75,56 @@ class DockerBuilder:
                 self.say,
             )
             run([docker, "push", name], self.checkout.root, self.say)
+
+
+#: What the Dockerfile copies.
+_CONTEXT = (
+    "pyproject.toml",
+    "uv.lock",
+    "containers",
+    "layers/dask_regions/pyproject.toml",
+    "layers/dask_regions/README.md",
+    "layers/dask_regions/src",
+    "local/pyproject.toml",
+)
+
+
+@dataclass(frozen=True)
+class CodeBuildBuilder:
+    """Builds with CodeBuild in the account; its stack is deployed when it is first needed."""
+
+    checkout: Checkout
+    region: str
+    system: str
+    sam: Sam
+    say: Say
+
+    def build(self, tag: str, repositories: Sequence[str]) -> None:
+        """Build and push each image."""
+        self.sam.deploy(builder_environment(self.region))
+        stack = look(self.region, builder_stack(self.system))
+        if stack is None:
+            raise NotFoundError(f"{self.region} has no stack {builder_stack(self.system)}; run this again")
+        targets = " ".join(repository.rsplit("-", 1)[1] for repository in repositories)
+        project, bucket = stack.outputs["ProjectName"], stack.outputs["SourceBucketName"]
+        self.say(f"{self.region}: building {targets} with the tag {tag}; some ten minutes")
+        builds.build(
+            self.region, project, bucket, context(self.checkout), {"TARGETS": targets, "TAG": tag}, self.say
+        )
+
+
+def context(checkout: Checkout) -> bytes:
+    """Return a zip file of what the Dockerfile reads; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _CONTEXT:
+            top = checkout.root / name
+            for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+                if path.is_file() and "__pycache__" not in path.parts:
+                    entry = zipfile.ZipInfo(path.relative_to(checkout.root).as_posix())
+                    entry.external_attr = (0o644 | stat.S_IFREG) << 16
+                    archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def has_docker() -> bool:

@@ -7,19 +7,27 @@ from typing import Any
 
 import tomlkit
 
-from dask_regions.deploy.checkout import IMAGES_TEMPLATE, WORKER_TEMPLATE, Checkout
+from dask_regions.deploy.checkout import BUILDER_TEMPLATE, IMAGES_TEMPLATE, WORKER_TEMPLATE, Checkout
 from dask_regions.deploy.samconfig.parameters import given
 from dask_regions.models import Configuration, Region
-from dask_regions.names import client_stack, images_stack, worker_stack
+from dask_regions.names import builder_stack, client_stack, images_stack, worker_stack
 
-__all__ = ["BUILT_TEMPLATE", "environment_of", "environments", "images_environment", "render"]
+__all__ = [
+    "BUILT_TEMPLATE",
+    "builder_environment",
+    "environment_of",
+    "environments",
+    "images_environment",
+    "render",
+]
 
 #: What ``sam build`` makes of the client Region's template: without it there is nothing to deploy.
 BUILT_TEMPLATE = ".aws-sam/build/template.yaml"
 
 _HEADER = """\
 `dask-regions config` writes this file from datasets.yaml and the profile that it names: edit that instead.
-Each environment is one stack: images-<Region> for its ECR repositories, then the Region's own.
+Each environment is one stack: images-<Region> has the ECR repositories, builder-<Region> makes images where
+there is no Docker, and the others are the Regions' own.
 `dask-regions deploy` uses them in the right order; by hand: `sam deploy --config-env client`."""
 _BUILD = {"template_file": "template.yaml", "build_in_source": True}
 
@@ -32,6 +40,11 @@ def environment_of(region: Region) -> str:
 def images_environment(region: str) -> str:
     """Return the environment of the stack of a Region's ECR repositories."""
     return f"images-{region}"
+
+
+def builder_environment(region: str) -> str:
+    """Return the environment of the stack that builds images in the client Region."""
+    return f"builder-{region}"
 
 
 def environments(configuration: Configuration, checkout: Checkout) -> dict[str, dict[str, Any]]:
@@ -59,7 +72,9 @@ def environments(configuration: Configuration, checkout: Checkout) -> dict[str, 
         )
         for region in configuration.regions
     }
-    return images | stacks
+    client = configuration.client_region
+    builder = _environment(configuration, client, BUILDER_TEMPLATE, builder_stack(name), {"SystemName": name})
+    return images | stacks | {builder_environment(client.name): builder}
 
 
 def _environment(
