@@ -153,7 +153,7 @@ def _left(removal: Removal) -> list[str]:
             )
         if look(region, _SAM_STACK):
             sentences.append(
-                f"{region}: the stack {_SAM_STACK}, whose bucket sam uses for all deployments of the account; "
+                f"{region}: the stack {_SAM_STACK}, whose bucket sam uses for all of the account; "
                 f"where there is no other: `sam delete --stack-name {_SAM_STACK} --region {region}`"
             )
     if removal.regions:
