@@ -36,6 +36,7 @@ __all__ = [
     "file_system_parameter",
     "generation_index",
     "images_stack",
+    "joined_parameter",
     "network_parameter",
     "region_of_resource",
     "region_resource",
@@ -132,6 +133,11 @@ def file_system_parameter(system: str) -> str:
 def network_parameter(system: str) -> str:
     """Return the SSM path, in every Region, of the network that its stack publishes (JSON)."""
     return f"/dask-regions/{system}/network"
+
+
+def joined_parameter(system: str) -> str:
+    """Return the SSM path, in the client Region, of the VPCs that are joined or were told to leave (JSON)."""
+    return f"/dask-regions/{system}/joined"
 
 
 def scheduler_parameter(system: str) -> str:
