@@ -10,11 +10,14 @@ from typing import Any
 import boto3
 
 from dask_regions import names
+from dask_regions.local_state import LocalState
 from dask_regions_local.emulator.system import LocalSystem
 from testing.waiting import wait_until
 
 
-def run_state_machine(system: LocalSystem, name: str, payload: dict[str, object]) -> dict[str, Any]:
+def run_state_machine(
+    system: LocalSystem | LocalState, name: str, payload: dict[str, object]
+) -> dict[str, Any]:
     """Start a state machine, named by its logical id, and wait for its end."""
     client = boto3.client("stepfunctions", region_name=system.client_region, endpoint_url=system.aws_endpoint)
     started = client.start_execution(

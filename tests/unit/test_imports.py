@@ -26,6 +26,7 @@ DATA = "Marker and guard lie below arrays and stores"
 DEMO = "The demonstration uses the emulator, never the other way round"
 KIT = "The kit for HTTP APIs knows none of them"
 KIT_FLOORS = "The kit for HTTP APIs, from bodies up to dispatch"
+JOINING = "How Regions are joined is decided without AWS"
 LIGHT = "What Lambda runs does not import dask"
 
 
@@ -73,6 +74,9 @@ def test_no_contract_is_broken_as_it_stands(graph: grimp.ImportGraph, options: U
         ("dask_regions.data.array", "dask_regions.placement.planning.plan", ONE_WAY),
         ("dask_regions.placement.planning.plan", "dask_regions.client.prices", ONE_WAY),
         ("dask_regions.jobs", "dask_regions.client.compute", ONE_WAY),
+        ("dask_regions.join.planning", "botocore", JOINING),
+        ("dask_regions.aws.networks.ec2", "dask_regions.join.calls", ONE_WAY),
+        ("dask_regions.join.executor", "dask", LIGHT),
         ("tests.unit.sync.test_shards", "benchmarks.wan.report", APART),
         ("benchmarks.wan.report", "tests.unit.sync.test_shards", APART),
         ("testing.workloads", "benchmarks.wan.report", APART),

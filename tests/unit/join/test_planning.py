@@ -1,4 +1,4 @@
-"""What the reconciler decides: any state ends in Regions that reach each other; nothing foreign is touched."""
+"""What the reconciler decides: from any state to Regions that reach each other, leaving others alone."""
 
 from __future__ import annotations
 
@@ -294,9 +294,9 @@ def worlds(draw: st.DrawFn) -> World:
     for first, second in permutations(names, 2):
         if draw(st.booleans()):
             continue
-        one, other = world.networks[first], world.networks[second]
+        near, far = world.networks[first], world.networks[second]
         ours = draw(st.sampled_from([True, True, True, False]))
-        pair = {one.vpc, other.vpc}
+        pair = {near.vpc, far.vpc}
         live = [
             peering
             for peering in world.peerings.values()
@@ -307,12 +307,12 @@ def worlds(draw: st.DrawFn) -> World:
         if not ours and status in PEERING_STATES[:3]:
             status = "active"
         key = f"pcx-old-{len(world.peerings)}"
-        world.peerings[key] = Peering(key, first, one.vpc, second, other.vpc, status, ours=ours)
+        world.peerings[key] = Peering(key, first, near.vpc, second, far.vpc, status, ours=ours)
         if kind == "transit-gateway" and draw(st.booleans()):
             state = draw(st.sampled_from(ATTACHMENT_STATES))
             key = f"tgw-attach-old-{len(world.attachments)}"
             world.attachments[key] = Attachment(
-                key, first, one.gateway, second, other.gateway, state, ours=True
+                key, first, near.gateway, second, far.gateway, state, ours=True
             )
     for region in names:
         _disturb(draw, world, region)

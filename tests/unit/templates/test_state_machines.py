@@ -26,7 +26,7 @@ def tasks_of(states: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_a_function_that_died_is_called_again(machine: str) -> None:
     died = {"Sandbox.Timedout", "Runtime.ExitError", "Lambda.Unknown"}
     tasks = dict(tasks_of(STATE_MACHINES[machine]["States"]))
-    assert len(tasks) >= 3
+    assert tasks
     for name, state in tasks.items():
         retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
         assert died <= retried, name

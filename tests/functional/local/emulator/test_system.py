@@ -20,6 +20,7 @@ from dask_regions.local_state import LocalState, is_running, read_state
 from dask_regions_local.emulator.system import LocalSystem
 from dask_regions_local.settings import ROOT
 from testing import processes
+from testing.local_system import run_state_machine
 from testing.waiting import WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("local-system")]
@@ -79,10 +80,28 @@ def test_it_describes_itself_and_answers(started: Started) -> None:
     about = started.state
     assert about.pid == started.process.pid
     assert (about.client_region, about.regions) == ("eu-west-2", ("us-west-2", "us-east-1"))
-    assert set(about.state_machines) == {"SyncCatalogStateMachine", "ScalePoolStateMachine"}
+    assert set(about.state_machines) == {
+        "JoinRegionsStateMachine",
+        "ScalePoolStateMachine",
+        "SyncCatalogStateMachine",
+    }
     assert started.counts()["workers"] == 2
     with urllib.request.urlopen(about.api_url + "/conformance") as answer:
         assert answer.status == 200
+
+
+def test_joining_ends_well_where_no_region_has_a_network(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    about = started.state
+    execution = run_state_machine(about, "JoinRegionsStateMachine", {})
+    assert execution["status"] == "SUCCEEDED", execution
+    outcome = json.loads(execution["output"])
+    assert outcome["action"] == "settled"
+    assert set(outcome["absent"]) == {about.client_region, *about.regions}
+    assert outcome["done"] == outcome["joined"] == []
 
 
 def test_a_second_one_in_the_directory_says_how_to_stop_the_first(started: Started) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dask_regions.aws.networks.parts import Attachment, Peering
+from dask_regions.aws.networks.parts import Attachment, Network, Peering
 from dask_regions.join.calls import (
     AcceptAttachment,
     AcceptPeering,
@@ -31,7 +31,7 @@ _LIVE_ATTACHMENT = (
     "initiatingRequest",
 )
 _ENDING = ("deleting", "rejecting", "rollingBack")
-#: What stays visible for hours and connects nothing.
+#: States that stay visible for hours after a connection has ended.
 _ENDED = ("deleted", "expired", "rejected", "failed", "failing")
 
 
@@ -122,8 +122,8 @@ def _joins_gateways(attachment: Attachment, first: RegionState, second: RegionSt
 
 def _peer(first: RegionState, second: RegionState, peerings: list[Peering], connections: Connections) -> None:
     """Use, accept or request a peering connection; the Region that comes first by name requests it."""
-    one, other = first.network, second.network
-    pair = f"{one.region} and {other.region}"
+    near, far = first.network, second.network
+    pair = f"{near.region} and {far.region}"
     live = [peering for peering in peerings if peering.status in _LIVE_PEERING]
     live.sort(key=lambda peering: (_LIVE_PEERING.index(peering.status), not peering.ours, peering.id))
     if not live:
@@ -137,13 +137,13 @@ def _peer(first: RegionState, second: RegionState, peerings: list[Peering], conn
         elif any(peering.status in _ENDING for peering in peerings):
             connections.pending.append(f"the old peering connection between {pair} is being deleted")
         else:
-            connections.requests.append(RequestPeering(one.region, one.vpc, other.region, other.vpc))
+            connections.requests.append(RequestPeering(near.region, near.vpc, far.region, far.vpc))
         return
     peering = live[0]
     connections.keep(peering)
     if peering.status == "active":
-        connections.links[one.region, other.region] = Link(peering.id)
-        connections.links[other.region, one.region] = Link(peering.id)
+        connections.links[near.region, far.region] = Link(peering.id)
+        connections.links[far.region, near.region] = Link(peering.id)
     elif not peering.ours:
         connections.refused.append(
             f"peering connection {peering.id} between {pair} was not made by this system and is "
@@ -159,8 +159,8 @@ def _attach(
     first: RegionState, second: RegionState, attachments: list[Attachment], connections: Connections
 ) -> None:
     """Use, accept or request a peering attachment of two Transit Gateways."""
-    one, other = first.network, second.network
-    pair = f"{one.region} and {other.region}"
+    near, far = first.network, second.network
+    pair = f"{near.region} and {far.region}"
     for state in (first, second):
         if state.gateway is None or state.gateway.state != "available":
             connections.keep(*attachments)
@@ -171,25 +171,15 @@ def _attach(
     live = [attachment for attachment in attachments if attachment.state in _LIVE_ATTACHMENT]
     live.sort(key=lambda each: (_LIVE_ATTACHMENT.index(each.state), not each.ours, each.id))
     if not live:
-        failed = next((each for each in attachments if each.state in ("failed", "failing")), None)
-        if failed is not None:
-            connections.refused.append(
-                f"peering attachment {failed.id} between {pair} failed: {failed.message}; mend that. "
-                "It is requested anew once EC2 shows the failed one no more"
-            )
-        elif any(each.state in _ENDING for each in attachments):
-            connections.pending.append(f"the old peering attachment between {pair} is being deleted")
-        else:
-            assert second.gateway is not None
-            connections.requests.append(
-                RequestAttachment(one.region, one.gateway, other.region, other.gateway, second.gateway.owner)
-            )
+        _request_attachment(
+            near, far, second.gateway.owner if second.gateway else "", attachments, connections
+        )
         return
     attachment = live[0]
     connections.keep(attachment)
     if attachment.state == "available":
-        connections.links[one.region, other.region] = Link(one.gateway, attachment.id)
-        connections.links[other.region, one.region] = Link(other.gateway, attachment.id)
+        connections.links[near.region, far.region] = Link(near.gateway, attachment.id)
+        connections.links[far.region, near.region] = Link(far.gateway, attachment.id)
     elif not attachment.ours:
         connections.refused.append(
             f"peering attachment {attachment.id} between {pair} was not made by this system and is "
@@ -199,6 +189,24 @@ def _attach(
         connections.requests.append(AcceptAttachment(attachment.peer_region, attachment.id))
     else:
         connections.pending.append(f"peering attachment {attachment.id} between {pair} is {attachment.state}")
+
+
+def _request_attachment(
+    near: Network, far: Network, account: str, ended: list[Attachment], connections: Connections
+) -> None:
+    pair = f"{near.region} and {far.region}"
+    failed = next((each for each in ended if each.state in ("failed", "failing")), None)
+    if failed is not None:
+        connections.refused.append(
+            f"peering attachment {failed.id} between {pair} failed: {failed.message}; mend that. "
+            "It is requested anew once EC2 shows the failed one no more"
+        )
+    elif any(each.state in _ENDING for each in ended):
+        connections.pending.append(f"the old peering attachment between {pair} is being deleted")
+    else:
+        connections.requests.append(
+            RequestAttachment(near.region, near.gateway, far.region, far.gateway, account)
+        )
 
 
 def _remove_left_over(observation: Observation, connections: Connections) -> None:

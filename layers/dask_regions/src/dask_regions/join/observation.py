@@ -78,9 +78,9 @@ class Observation:
     def left(self) -> frozenset[Member]:
         """VPCs that stay out; one that is published no more needs no mention."""
         published = {state.network.member for state in self.regions.values()}
-        told = {member for member in published if member.region in self.leaving}
+        now = {member for member in published if member.region in self.leaving}
         before = {member for member in self.registry.left & published if member.region not in self.returning}
-        return frozenset(told | before)
+        return frozenset(now | before)
 
     def routes(self) -> Iterator[tuple[str, Route]]:
         """Yield every route with its Region."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from dask_regions import config
+from dask_regions.aws.configuration import load_configuration
 from dask_regions.errors import RequestError
 from dask_regions.join.executor import apply
 from dask_regions.join.observation import Observation
@@ -78,7 +78,7 @@ def join_regions(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]
         As :func:`dask_regions.join.observing.observe` does.
     """
     leaving, returning = _regions(event, "leave"), _regions(event, "join")
-    configuration = config.load(settings.require("datasets_file"))
+    configuration = load_configuration(settings)
     client = configuration.client_region.name
     if client in leaving:
         raise RequestError("leave", f"{client} is the client Region, which the others are joined with")
