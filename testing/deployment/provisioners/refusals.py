@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["RefusedError", "require"]
+__all__ = ["RefusedError", "answer", "require"]
 
 
 class RefusedError(ValueError):
@@ -18,3 +18,11 @@ def require(store: Mapping[str, Any], key: str, code: str) -> Any:
     if record is None:
         raise RefusedError(f"{code}: '{key}' does not exist")
     return record
+
+
+def answer(response: tuple[int, Any, bytes]) -> bytes:
+    """Return the body of an API's response, or refuse with what it says."""
+    status, _, body = response
+    if status >= 400:
+        raise RefusedError(body.decode() if isinstance(body, bytes) else str(body))
+    return body

@@ -15,18 +15,10 @@ from ministack.services import autoscaling, ec2
 from ministack.services.cloudformation import _ACTION_HANDLERS
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from . import (
-    alarms,
-    capacity,
-    events,
-    file_systems,
-    network,
-    prefix_lists,
-    service_linked_roles,
-    services,
-    stacks,
-)
+from . import alarms, events, file_systems, service_linked_roles, stacks
 from .corrections import nested_stacks, registry, secret
+from .ec2 import hosts, networks, prefix_lists
+from .ecs import capacity, services
 
 Operations = Mapping[str, Callable[..., Any] | bool]
 
@@ -43,11 +35,11 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
         _RESOURCE_HANDLERS[kind] = {**_RESOURCE_HANDLERS[kind], **operations}
 
 
-for module in (network, prefix_lists, file_systems, capacity, alarms):
+for module in (networks, file_systems, capacity, alarms, hosts, prefix_lists):
     _add(module.HANDLERS)
-for overriding in (network, nested_stacks, capacity, secret, services, service_linked_roles, stacks):
+for overriding in (networks, prefix_lists, nested_stacks, capacity, secret, services, service_linked_roles):
     _override(overriding.OVERRIDES)
-ec2._ACTION_MAP.update(network.ACTIONS)
+ec2._ACTION_MAP.update({**networks.ACTIONS, **prefix_lists.ACTIONS})
 autoscaling._ACTION_MAP.update(capacity.ACTIONS)
 SERVICE_HANDLERS["fsx"] = file_systems.handle_request
 SERVICE_PATTERNS["fsx"] = {"target_prefixes": ["AWSSimbaAPIService_v20180301"]}

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services.cloudformation import _ACTION_HANDLERS, _stacks, engine, handlers
+from ministack.services.cloudformation import _ACTION_HANDLERS, _stacks, handlers
 from ministack.services.cloudformation import provisioners as stock
 from ministack.services.cloudformation.helpers import _error, _p
-
-from .refusals import RefusedError
 
 Properties = Mapping[str, Any]
 Params = Mapping[str, list[str]]
 Response = tuple[int, Any, bytes]
 
-_RETAINING = ("Retain", "RetainExceptOnCreate")
 #: Statuses of a stack that can only be deleted, "Stack status codes" in the CloudFormation user guide.
 _DELETE_ONLY = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED")
 
@@ -41,46 +38,6 @@ def _refusing(action: str) -> Callable[[Params], Response]:
 def _refusal(code: str, message: str) -> Response:
     response: Response = _error(code, message)
     return response
-
-
-def create_nested(name: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
-    """Create a nested stack; one that fails is deleted with what it had made, as its parent's is."""
-    before = set(_stacks)
-    try:
-        created: tuple[str, dict[str, Any]] = stock._cfn_nested_stack_create(name, dict(properties), stack)
-    except Exception:
-        for child in set(_stacks) - before:
-            if _stacks[child].get("_parent_stack_name") == stack:
-                delete_nested(child, {})
-        raise
-    return created
-
-
-def delete_nested(physical: str, _properties: Properties) -> None:
-    """Delete a nested stack, as far as that is not refused; what is refused stays, and the parent with it."""
-    child = stock._nested_stack_lookup_name(physical)
-    record = _stacks.get(child)
-    if record is None:
-        return
-    resources = record["_resources"]
-    definitions = record["_template"].get("Resources", {})
-    reasons = {}
-    for name in reversed(engine._topological_sort(definitions, record["_conditions"])):
-        if name not in resources or definitions[name].get("DeletionPolicy") in _RETAINING:
-            continue
-        kind, identifier = resources[name]["ResourceType"], resources[name]["PhysicalResourceId"]
-        try:
-            stock._delete_resource(kind, identifier, resources[name]["Properties"], child, name)
-        except ValueError as error:
-            reasons[name] = str(error)
-        else:
-            del resources[name]
-    record["StackStatus"] = "DELETE_FAILED" if reasons else "DELETE_COMPLETE"
-    if reasons:
-        raise RefusedError(
-            f"Embedded stack {child} was not successfully deleted: "
-            + "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        )
 
 
 _update_resource = stock._update_resource
@@ -108,6 +65,3 @@ def install() -> None:
 
 
 ACTIONS = {action: _refusing(action) for action in ("CreateChangeSet", "UpdateStack")}
-OVERRIDES = {
-    "AWS::CloudFormation::Stack": {"create": create_nested, "delete": delete_nested},
-}

@@ -12,7 +12,7 @@ from typing import Any
 from ministack.services import autoscaling, ecs
 from ministack.services.cloudformation import provisioners as stock
 
-from .refusals import RefusedError
+from ..refusals import RefusedError
 
 Properties = Mapping[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import ec2
 
-from .refusals import RefusedError, require
+from ..refusals import RefusedError, require
 
 Properties = Mapping[str, Any]
 Created = tuple[str, dict[str, Any]]

@@ -13,8 +13,8 @@ from ministack.core.responses import get_region
 from ministack.services import autoscaling, ec2, ecr, ecs, s3
 from ministack.services.cloudformation import provisioners as stock
 
+from ..refusals import RefusedError
 from .instance_types import capacity
-from .refusals import RefusedError
 
 Properties = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""ECS: services, capacity providers, and what instances offer."""
