@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from dask_regions.errors import ConfigurationError, UnavailableError
 from dask_regions.names import region_resource
+from dask_regions.placement.processes.waiting import wait_for_scheduler
 from dask_regions.settings import Settings, process_environment
 
 __all__ = ["arguments", "main", "task_id"]
@@ -80,10 +81,12 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
 
 
 def main() -> None:
-    """Run the workers until SIGINT or SIGTERM."""
+    """Run the workers until SIGINT or SIGTERM; wait before for a scheduler that is not there yet."""
+    options = arguments(process_environment())
+    wait_for_scheduler(Settings.from_environment().require("scheduler_address"))
     from distributed.cli.dask_worker import main as dask_worker
 
-    dask_worker(args=arguments(process_environment()), prog_name="dask worker")
+    dask_worker(args=options, prog_name="dask worker")
 
 
 if __name__ == "__main__":
