@@ -15,9 +15,9 @@ from ministack.services import autoscaling, ec2
 from ministack.services.cloudformation import _ACTION_HANDLERS
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from . import alarms, events, file_systems, service_linked_roles, stacks
+from . import alarms, events, file_systems, notebooks, service_linked_roles, stacks
 from .corrections import nested_stacks, registry, secret
-from .ec2 import hosts, networks, prefix_lists
+from .ec2 import flow_logs, hosts, networks, prefix_lists
 from .ecs import capacity, services
 
 Operations = Mapping[str, Callable[..., Any] | bool]
@@ -35,7 +35,7 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
         _RESOURCE_HANDLERS[kind] = {**_RESOURCE_HANDLERS[kind], **operations}
 
 
-for module in (networks, file_systems, capacity, alarms, hosts, prefix_lists):
+for module in (networks, file_systems, capacity, alarms, hosts, prefix_lists, notebooks, flow_logs):
     _add(module.HANDLERS)
 for overriding in (networks, prefix_lists, nested_stacks, capacity, secret, services, service_linked_roles):
     _override(overriding.OVERRIDES)

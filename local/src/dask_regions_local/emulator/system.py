@@ -196,7 +196,13 @@ class LocalSystem:
         buckets = ",".join(f"arn:aws:s3:::{item.bucket}" for item in self._configuration.copies)
         engine = "sqlite" if self._opensearch_url is None else "opensearch"
         name = "dask-regions"
-        client_parameters = {"DatasetBucketArns": buckets, "TargetDuration": "10", "CatalogEngine": engine}
+        client_parameters = {
+            "DatasetBucketArns": buckets,
+            "TargetDuration": "10",
+            "CatalogEngine": engine,
+            # This machine is the notebook: it has the environment.
+            "Notebook": "false",
+        }
         deployment.deploy(
             name, client.name, self._root / "template.yaml", self._values(client, client_parameters)
         )
