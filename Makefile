@@ -58,7 +58,7 @@ containers: .venv/all ## build the images of scheduler and workers (root where n
 test-containers: .venv/all ## build the images and compute the main job in them (root where no Docker runs)
 	$(BIN)/pytest -m containers $(PYTEST_ARGS)
 
-check: .venv/all ## the static part of what CI runs
+check: .venv/all .cache/asl-validator/.installed ## the static part of what CI runs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy layers/dask_regions/src local/src
@@ -69,7 +69,9 @@ check: .venv/all ## the static part of what CI runs
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/sam validate --lint --template regional_stack/template.yaml
+	$(BIN)/python -m testing.static.state_machines
 	$(BIN)/sam build --template template.yaml
+	$(BIN)/python -m testing.static.layers
 
 format: .venv/all ## put the code into shape
 	$(BIN)/ruff check --fix
@@ -105,6 +107,10 @@ $(UV):
 .venv/deploy: $(UV) uv.lock pyproject.toml
 	@echo "Setting up (once; about a minute on a new machine)"
 	@$(UV) sync --quiet --frozen --inexact --group deploy --python "$$(tools/find-python)"
+	@touch $@
+
+.cache/asl-validator/.installed: $(UV) tools/asl-validator/package-lock.json
+	@UV="$(CURDIR)/$(UV)" tools/asl-validator/install .cache/asl-validator
 	@touch $@
 
 # The emulator has requirements of its own, which do not agree with ours.

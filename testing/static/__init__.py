@@ -1,0 +1,1 @@
+"""Proofs that read templates, state machines and code, and start nothing."""
