@@ -136,8 +136,8 @@ def test_three_regions_are_joined_and_a_second_execution_does_nothing(settings: 
         assert routes(network).keys() == set(BLOCKS.values()) - {BLOCKS[region]}
         assert entries(network) == set(BLOCKS.values())
     assert resolving() == set(BLOCKS)
-    again = join_regions({}, settings)
-    assert (again["action"], again["done"], again["pending"]) == ("settled", (), ())
+    second = join_regions({}, settings)
+    assert (second["action"], second["done"], second["pending"]) == ("settled", (), ())
 
 
 def test_what_is_made_has_the_system_s_tag(settings: Settings) -> None:
