@@ -19,10 +19,15 @@ OPERATIONS = {
     "BusName": "default",
     "SyncCatalogStateMachineArn": MACHINE + "sync",
     "ScalePoolStateMachineArn": MACHINE + "scale",
+    "JoinRegionsStateMachineArn": MACHINE + "join",
     "ApiId": "abc",
     "DomainName": "catalog",
     "VolumeSize": "20",
     "KeyArn": "",
+    "MonthlyBudget": "100",
+    "MonthlyTransferBudget": "10",
+    "BudgetScope": "account",
+    "BudgetAction": "stop",
 }
 
 
@@ -32,8 +37,9 @@ def test_the_client_region_s_operations_are_created_and_deleted(account: Emulato
     assert status == "CREATE_COMPLETE", account.reasons(CLIENT, "operations")
     alarms = account.client("cloudwatch", CLIENT).describe_alarms()["MetricAlarms"]
     assert "team-sync-stale" in {alarm["AlarmName"] for alarm in alarms}
-    (topic,) = account.client("sns", CLIENT).list_topics()["Topics"]
-    subscriptions = account.client("sns", CLIENT).list_subscriptions_by_topic(TopicArn=topic["TopicArn"])
+    topics = [topic["TopicArn"] for topic in account.client("sns", CLIENT).list_topics()["Topics"]]
+    (topic,) = (arn for arn in topics if arn.endswith(":team-alarms"))
+    subscriptions = account.client("sns", CLIENT).list_subscriptions_by_topic(TopicArn=topic)
     assert [each["Endpoint"] for each in subscriptions["Subscriptions"]] == ["operator@example.com"]
     assert account.delete(CLIENT, "operations") == ""
     assert account.client("cloudwatch", CLIENT).describe_alarms()["MetricAlarms"] == []

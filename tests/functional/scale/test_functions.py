@@ -2,151 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
-from moto.ecs.responses import EC2ContainerServiceResponse
 
 from dask_regions.aws.ecs import PoolService
-from dask_regions.aws.scheduler import SchedulerClient, secret_token
+from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.scale.history import DecisionRecord
-
-ROOT = Path(__file__).parents[3]
-REGION = "us-west-2"
-CONTEXT = SimpleNamespace(
-    function_name="scale", memory_limit_in_mb=128, invoked_function_arn="arn:aws:lambda:x", aws_request_id="1"
-)
-
-
-class FakeScheduler(ThreadingHTTPServer):
-    """Answers the scheduler's routes with what a test wants."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.token = "first"
-        self.pools: dict[str, dict[str, Any]] = {}
-        self.retirable: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: FakeScheduler
-
-    def do_GET(self) -> None:
-        self._answer(self.server.pools)
-
-    def do_POST(self) -> None:
-        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["tasks"]
-        self._answer({"tasks": self.server.retirable[:wanted], "workers": []})
-
-    def _answer(self, body: dict[str, Any]) -> None:
-        allowed = self.headers["Authorization"] == f"Bearer {self.server.token}"
-        self.send_response(200 if allowed else 401)
-        self.end_headers()
-        self.wfile.write(json.dumps(body if allowed else {}).encode())
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def scheduler() -> Iterator[FakeScheduler]:
-    with FakeScheduler() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def protection(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """UpdateTaskProtection, which moto does not have; returns what was last said of each ECS task."""
-    said: dict[str, bool] = {}
-
-    def update_task_protection(response: EC2ContainerServiceResponse) -> str:
-        tasks = response._get_param("tasks")
-        assert 1 <= len(tasks) <= 10, "AWS takes one to ten"
-        said.update(dict.fromkeys(tasks, response._get_param("protectionEnabled")))
-        return json.dumps({"protectedTasks": [], "failures": []})
-
-    monkeypatch.setattr(
-        EC2ContainerServiceResponse, "update_task_protection", update_task_protection, raising=False
-    )
-    return said
-
-
-@pytest.fixture
-def ecs(
-    scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protection: dict[str, bool]
-) -> Iterator[Any]:
-    datasets = tmp_path / "datasets.yaml"
-    datasets.write_text(
-        "regions:\n"
-        "  - {name: eu-west-2, client: true, cidr: 10.0.0.0/16}\n"
-        "  - {name: us-west-2, cidr: 10.1.0.0/16, pool: {minimum_tasks: 1, maximum_tasks: 3}}\n"
-    )
-    environment = {
-        "AWS_DEFAULT_REGION": "eu-west-2",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "SYSTEM_NAME": "demo",
-        "DATASETS_FILE": str(datasets),
-        "SCHEDULER_URL": scheduler.url,
-        "SCHEDULER_SECRET": "token",
-        "TARGET_DURATION": "90",
-        "POWERTOOLS_SERVICE_NAME": "scale",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.client("secretsmanager").create_secret(Name="token", SecretString="first")
-        client = boto3.client("ecs", region_name=REGION)
-        client.create_cluster(clusterName="demo")
-        client.register_task_definition(
-            family="workers", containerDefinitions=[{"name": "worker", "image": "workers", "memory": 1024}]
-        )
-        client.create_service(
-            cluster="demo", serviceName="demo-workers", taskDefinition="workers", desiredCount=1
-        )
-        secret_token.cache_clear()
-        yield client
-        secret_token.cache_clear()
-
-
-def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Import a handler afresh and call it; its answer must survive JSON, as Lambda's does."""
-    spec = importlib.util.spec_from_file_location(
-        f"functions_{function}", ROOT / "functions" / function / "app.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    answer: dict[str, Any] = json.loads(json.dumps(module.handler(event, CONTEXT)))
-    return answer
-
-
-def demand(ecs_tasks: int, **fields: Any) -> dict[str, Any]:
-    return {"region": REGION, "ecs_tasks": ecs_tasks, "threads_per_ecs_task": 10, **fields}
-
+from testing.scale.functions import REGION, FakeScheduler, call, demand
 
 BUSY = {"seconds": 2700.0, "runnable": 500, "unassigned": 400}
 

@@ -11,6 +11,7 @@ __all__ = [
     "COMPUTE_TOPIC",
     "CONFIGURATION_KEY",
     "CONTROL_INDEX",
+    "DOWN_METRIC",
     "GEOMETRIES_INDEX",
     "LATEST_SYNC_REPORT",
     "LIVE_ALIAS",
@@ -23,6 +24,7 @@ __all__ = [
     "REGIONS_FIELD",
     "REGION_ANNOTATION",
     "REGION_DIMENSION",
+    "SCHEDULER_ACTIVITY_ROUTE",
     "SCHEDULER_PORTS",
     "SURPLUS_METRIC",
     "SYNC_METRICS",
@@ -42,7 +44,9 @@ __all__ = [
     "region_resource",
     "scheduler_name",
     "scheduler_parameter",
+    "scheduler_service",
     "service_name",
+    "spending_parameter",
     "sync_report",
     "token_secret",
     "worker_stack",
@@ -58,6 +62,7 @@ POOL_TOPIC = "dask-regions-pools"
 COMPUTE_TOPIC = "dask-regions-compute"
 #: Prefix of the scheduler's own HTTP routes (port 8787), behind a bearer token.
 POOLS_ROUTE = "/dask-regions/pools"
+SCHEDULER_ACTIVITY_ROUTE = "/dask-regions/activity"
 
 #: Key of ``datasets.yaml`` in the bucket to which it is published.
 CONFIGURATION_KEY = "datasets.yaml"
@@ -75,6 +80,8 @@ REGION_DIMENSION = "Region"
 #: ECS tasks that the pool wants and does not have, and has and does not want; count, high resolution.
 MISSING_METRIC = "TasksMissing"
 SURPLUS_METRIC = "TasksSurplus"
+#: In the client Region, by system: 1 where the scheduler should run and does not answer, else 0.
+DOWN_METRIC = "SchedulerDown"
 #: Fraction of the pool's memory in use, 0 to 1.
 MEMORY_METRIC = "MemoryUsed"
 #: CloudWatch metrics of each sync, published in the client Region by system and Region synced. Metric to what
@@ -123,6 +130,16 @@ def cluster_name(system: str) -> str:
 def service_name(system: str) -> str:
     """Return the name of the ECS service whose tasks are a Region's pool."""
     return f"{system}-workers"
+
+
+def scheduler_service(system: str) -> str:
+    """Return the name, in the client Region, of the ECS service that runs the scheduler."""
+    return f"{system}-scheduler"
+
+
+def spending_parameter(system: str) -> str:
+    """Return the SSM path, in the client Region, of why all pools are stopped, if they are (JSON)."""
+    return f"/dask-regions/{system}/spending"
 
 
 def file_system_parameter(system: str) -> str:

@@ -40,13 +40,16 @@ __all__ = [
     "Difference",
     "PoolDemand",
     "PoolState",
+    "SchedulerActivity",
+    "SchedulerCounts",
+    "at_rest",
     "count_to_set",
     "decide",
     "desired_tasks",
     "difference",
 ]
 
-Action = Literal["grow", "shrink", "wait", "hold"]
+Action = Literal["grow", "shrink", "wait", "hold", "rest"]
 
 
 class _Model(BaseModel):
@@ -131,6 +134,31 @@ class PoolState(_Model):
     pool: Pool
 
 
+class SchedulerCounts(_Model):
+    """How many schedulers should run and do, 0 or 1 each."""
+
+    desired: int = Field(ge=0)
+    running: int = Field(default=0, ge=0)
+
+
+class SchedulerActivity(_Model):
+    """Whether anybody uses the scheduler.
+
+    Attributes
+    ----------
+    clients
+        Connected clients.
+    tasks
+        Dask tasks that the scheduler knows, results that somebody holds included.
+    idle_seconds
+        Seconds since there was last one or the other, or since the scheduler started; 0 while there is.
+    """
+
+    clients: int = Field(ge=0)
+    tasks: int = Field(ge=0)
+    idle_seconds: float = Field(ge=0)
+
+
 class Decision(_Model):
     """What to do with a pool now, and why.
 
@@ -138,7 +166,8 @@ class Decision(_Model):
     ----------
     action
         ``grow`` and ``shrink`` set the service's desired count; ``wait`` looks again soon, because
-        the pool is not yet what was asked for; ``hold`` ends the execution.
+        the pool is not yet what was asked for; ``hold`` ends the execution. ``rest`` lowers the count
+        and retires nobody: there is no scheduler, or the month's budget is spent.
     desired
         ECS tasks that the service should have, an absolute number.
     current
@@ -239,6 +268,29 @@ def decide(demand: PoolDemand, state: PoolState, damping: Damping, *, round_: in
         current=have,
         tasks_to_retire=have - desired if action == "shrink" else 0,
         reason=_reason(demand, state, demanded, action, desired),
+        round=round_,
+    )
+
+
+def at_rest(state: PoolState, why: str, *, round_: int = 1) -> Decision:
+    """Decide what to do with a pool for which there is no work: it goes to its minimum.
+
+    Parameters
+    ----------
+    state
+        What ECS says of the pool.
+    why
+        Beginning of the reason, e.g. ``the scheduler is stopped``.
+    """
+    desired = min(state.desired, state.pool.minimum_tasks)
+    rest = desired < state.desired
+    verdict = f"lower {state.desired} to {desired} ECS tasks" if rest else f"{state.desired} ECS tasks stay"
+    return Decision(
+        region=state.region,
+        action="rest" if rest else "hold",
+        desired=desired,
+        current=state.desired,
+        reason=f"{state.region}: {why}: {verdict}",
         round=round_,
     )
 

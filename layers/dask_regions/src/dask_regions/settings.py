@@ -43,6 +43,9 @@ _VARIABLES = {
     "worker_ports": "WORKER_PORTS",
     "nanny_ports": "NANNY_PORTS",
     "ecs_metadata_url": "ECS_CONTAINER_METADATA_URI_V4",
+    "scheduler_idle_minutes": "SCHEDULER_IDLE_MINUTES",
+    "scale_pool_arn": "SCALE_POOL_ARN",
+    "alarm_topic_arn": "ALARM_TOPIC_ARN",
 }
 
 
@@ -91,6 +94,12 @@ class Settings:
         ``10000:10063``; ``0`` lets the kernel choose. Default: the ports that the templates open.
     ecs_metadata_url
         Task metadata endpoint of ECS, version 4; absent outside ECS.
+    scheduler_idle_minutes
+        Minutes without clients and Dask tasks after which the scheduler is stopped; 0, the default, is never.
+    scale_pool_arn
+        ARN of the state machine ``scale_pool``.
+    alarm_topic_arn
+        ARN of the topic that tells the operator.
     """
 
     system_name: str = "dask-regions"
@@ -115,6 +124,9 @@ class Settings:
     worker_ports: str = "{}:{}".format(*WORKER_PORTS)
     nanny_ports: str = "{}:{}".format(*NANNY_PORTS)
     ecs_metadata_url: str | None = None
+    scheduler_idle_minutes: int = 0
+    scale_pool_arn: str | None = None
+    alarm_topic_arn: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Settings:
@@ -234,6 +246,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "threads_per_worker": _count,
     "worker_ports": _ports,
     "nanny_ports": _ports,
+    "scheduler_idle_minutes": _number,
 }
 
 

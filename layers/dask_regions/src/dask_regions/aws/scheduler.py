@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from dask_regions.errors import ConfigurationError, UnavailableError
-from dask_regions.names import POOLS_ROUTE
-from dask_regions.scaling import PoolDemand
+from dask_regions.names import POOLS_ROUTE, SCHEDULER_ACTIVITY_ROUTE
+from dask_regions.scaling import PoolDemand, SchedulerActivity
 from dask_regions.settings import Settings
 
 __all__ = ["SchedulerClient", "secret_token"]
@@ -89,6 +89,18 @@ class SchedulerClient:
         except ValidationError as error:
             raise ConfigurationError(
                 f"the scheduler at {self._url} describes pools in another way than this function "
+                f"reads: {error}; deploy both from one commit"
+            ) from error
+
+    def activity(self) -> SchedulerActivity:
+        """Return whether anybody uses the scheduler; raises as :meth:`demand` does."""
+        try:
+            return SchedulerActivity.model_validate(
+                self._request("GET", SCHEDULER_ACTIVITY_ROUTE, _READ_SECONDS)
+            )
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the scheduler at {self._url} describes its activity in another way than this function "
                 f"reads: {error}; deploy both from one commit"
             ) from error
 

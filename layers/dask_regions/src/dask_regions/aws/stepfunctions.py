@@ -1,4 +1,4 @@
-"""Start the ``sync_catalog`` state machine, and follow an execution to its end."""
+"""Start the state machines, and follow an execution to its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ from dask_regions.errors import NotFoundError, UnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-__all__ = ["SIGN_IN", "SYNC_CATALOG", "Execution", "Running", "SyncReport", "follow", "running", "start"]
+__all__ = [
+    "SIGN_IN",
+    "SYNC_CATALOG",
+    "Execution",
+    "Running",
+    "SyncReport",
+    "follow",
+    "running",
+    "start",
+    "start_scaling",
+]
 
 #: Part of the state machine's name, which CloudFormation makes from its logical id.
 SYNC_CATALOG = "SyncCatalog"
@@ -151,6 +161,30 @@ def start(region: str, regions: Sequence[str] = (), *, state_machine: str | None
             f"the state machine {SYNC_CATALOG} in {region} could not be started ({error}); {SIGN_IN}"
         ) from error
     return Execution(arn=answer["executionArn"], status="RUNNING")
+
+
+def start_scaling(state_machine: str, pool: str) -> None:
+    """Have a pool brought to its size at once, without waiting for an alarm.
+
+    Parameters
+    ----------
+    state_machine
+        ARN of ``scale_pool``.
+    pool
+        Region of the pool.
+
+    Raises
+    ------
+    UnavailableError
+        Where AWS refuses or does not answer.
+    """
+    try:
+        client = boto3.client("stepfunctions", region_name=state_machine.split(":")[3])
+        client.start_execution(
+            stateMachineArn=state_machine, name=f"{pool}-{uuid.uuid4()}", input=json.dumps({"region": pool})
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise UnavailableError(f"{state_machine} could not be started for {pool} ({error})") from error
 
 
 def running(region: str | None, state_machine: str) -> list[Running]:

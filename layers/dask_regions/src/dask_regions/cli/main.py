@@ -17,6 +17,7 @@ from dask_regions.cli.deploying.deploy import deploy
 from dask_regions.cli.deploying.leave import leave
 from dask_regions.cli.deploying.remove import remove
 from dask_regions.cli.pools import pools, scale
+from dask_regions.cli.scheduler import scheduler
 from dask_regions.cli.search import search
 from dask_regions.cli.sync import sync
 from dask_regions.cli.system import Options
@@ -100,6 +101,7 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
       dask-regions search --variable air_temperature --scenario A1B
       dask-regions pools                   ECS tasks and waiting work of every Region
       dask-regions scale us-west-2 2       set the ECS tasks of one Region's pool
+      dask-regions scheduler stop          stop the scheduler, and start it again
 
     \b
     Explicit options beat the environment, and the environment beats the defaults:
@@ -113,5 +115,5 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
     ctx.obj = Options(local=local, aws=aws)
 
 
-for _command in (check, config, deploy, leave, pools, remove, scale, search, sync):
+for _command in (check, config, deploy, leave, pools, remove, scale, scheduler, search, sync):
     main.add_command(_command)

@@ -23,7 +23,7 @@ from dask_regions.errors import DaskRegionsError, RequestError
 from dask_regions.names import token_secret
 from dask_regions.scaling import Damping, Decision, PoolDemand, PoolState, decide
 
-__all__ = ["pools", "scale"]
+__all__ = ["pools", "scale", "scheduler_client"]
 
 _NOT_ASKED = "the scheduler was not asked; set SCHEDULER_URL to see the work that waits"
 
@@ -56,7 +56,7 @@ def pools(options: Options, as_json: bool) -> None:
     system = System.find(options)
     configuration = system.configuration()
     with system.environment():
-        scheduler = _scheduler(system, configuration.client_region.name)
+        scheduler = scheduler_client(system, configuration.client_region.name)
         looks = [
             _look(system, scheduler, PoolService(region, system.settings.system_name).state(pool))
             for region, pool in configuration.pools.items()
@@ -75,7 +75,8 @@ def pools(options: Options, as_json: bool) -> None:
         )
 
 
-def _scheduler(system: System, region: str) -> SchedulerClient | None:
+def scheduler_client(system: System, region: str) -> SchedulerClient | None:
+    """Return a client of the scheduler's HTTP routes; None where nothing says where it is."""
     settings = system.settings
     if settings.scheduler_url is None:
         return None

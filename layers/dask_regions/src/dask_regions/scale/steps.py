@@ -9,11 +9,12 @@ from typing import Any
 from dask_regions.aws.configuration import load_configuration
 from dask_regions.aws.ecs import PoolService
 from dask_regions.aws.scheduler import SchedulerClient
-from dask_regions.errors import ConfigurationError
+from dask_regions.errors import ConfigurationError, UnavailableError
 from dask_regions.models import Pool
 from dask_regions.scale.events import region_of_event
 from dask_regions.scale.history import DecisionRecord, History
-from dask_regions.scaling import Damping, Decision, count_to_set, decide
+from dask_regions.scale.resting import NO_TASKS, allowed, scheduler_is_stopped, spent
+from dask_regions.scaling import Damping, Decision, PoolDemand, at_rest, count_to_set, decide
 from dask_regions.settings import Settings
 
 __all__ = ["read_pool", "retire_workers", "set_pool"]
@@ -39,14 +40,29 @@ def read_pool(event: Mapping[str, Any], settings: Settings, history: History) ->
         Where scheduler or ECS do not answer.
     """
     region = region_of_event(event)
-    pool = _pool(region, settings)
-    demand = SchedulerClient.from_settings(settings).demand(region)
-    state = PoolService(region, settings.system_name).state(pool)
+    pool, round_ = _pool(region, settings), int(event.get("round", 0)) + 1
+    service = PoolService(region, settings.system_name)
+    if why := spent(settings):
+        return at_rest(service.state(NO_TASKS), why, round_=round_)
+    demand = _demand(region, settings)
+    state = service.state(pool)
+    if demand is None:
+        return at_rest(state, "the scheduler is stopped", round_=round_)
     damping = Damping.from_settings(settings)
-    decision = decide(demand, state, damping, round_=int(event.get("round", 0)) + 1)
+    decision = decide(demand, state, damping, round_=round_)
     time = datetime.now(UTC)
     history.add(DecisionRecord(time=time, decision=decision, demand=demand, state=state, damping=damping))
     return decision
+
+
+def _demand(region: str, settings: Settings) -> PoolDemand | None:
+    """Return a pool's demand; None where the scheduler is stopped on purpose and there can be none."""
+    try:
+        return SchedulerClient.from_settings(settings).demand(region)
+    except UnavailableError:
+        if scheduler_is_stopped(settings):
+            return None
+        raise
 
 
 def retire_workers(decision: Decision, settings: Settings) -> Decision:
@@ -79,8 +95,11 @@ def set_pool(decision: Decision, settings: Settings) -> Decision:
         Where ECS does not answer, or protects a task that was retired.
     """
     service = PoolService(decision.region, settings.system_name)
-    state = service.state(_pool(decision.region, settings))
+    state = service.state(allowed(_pool(decision.region, settings), settings))
     running: list[str] = []
+    if decision.action == "rest" and state.desired == decision.current:
+        # Protected ECS tasks would outlast the lower count.
+        service.expose(service.tasks(), [])
     if decision.tasks and state.desired == decision.current:
         running = service.tasks()
         # ECS may stop the retired ones from now on, and no other.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-
-from dask_regions.names import METRIC_NAMESPACE, REGION_DIMENSION, SYNC_METRICS, SYSTEM_DIMENSION
+from dask_regions.aws.metric_lines import MetricUnit, write_metrics
+from dask_regions.names import REGION_DIMENSION, SYNC_METRICS, SYSTEM_DIMENSION
 
 __all__ = ["publish"]
 
@@ -25,9 +24,10 @@ def publish(system: str, summary: Mapping[str, Any]) -> None:
         What :func:`dask_regions.sync.swapping.swap` returns.
     """
     for region, counts in summary["regions"].items():
-        metrics = EphemeralMetrics(namespace=METRIC_NAMESPACE)
-        metrics.add_dimension(SYSTEM_DIMENSION, system)
-        metrics.add_dimension(REGION_DIMENSION, region)
-        for name, counted in SYNC_METRICS.items():
-            metrics.add_metric(name, _UNITS.get(counted, MetricUnit.Count), counts[counted])
-        metrics.flush_metrics()
+        write_metrics(
+            {SYSTEM_DIMENSION: system, REGION_DIMENSION: region},
+            {
+                name: (_UNITS.get(counted, MetricUnit.Count), counts[counted])
+                for name, counted in SYNC_METRICS.items()
+            },
+        )

@@ -2,7 +2,8 @@
 
 ``GET /dask-regions/pools`` answers ``{region: PoolDemand}``; ``POST
 /dask-regions/pools/<region>/retire`` with ``{"tasks": n}`` empties up to n ECS tasks and answers
-``{"tasks": [ids], "workers": [addresses]}``. Both want ``Authorization: Bearer <SCHEDULER_TOKEN>``.
+``{"tasks": [ids], "workers": [addresses]}``. ``GET /dask-regions/activity`` answers whether anybody uses
+the scheduler. All want ``Authorization: Bearer <SCHEDULER_TOKEN>``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 from distributed.http.utils import RequestHandler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dask_regions.names import POOLS_ROUTE
+from dask_regions.names import POOLS_ROUTE, SCHEDULER_ACTIVITY_ROUTE
+from dask_regions.placement.pools.activity import activity_of
 from dask_regions.placement.pools.demand import measure
 from dask_regions.placement.pools.retire import retire
 from dask_regions.settings import Settings
@@ -49,6 +51,11 @@ class _Pools(_Guarded):
         self.finish({region: demand.model_dump() for region, demand in measure(self.server).items()})
 
 
+class _Activity(_Guarded):
+    def get(self) -> None:
+        self.finish(activity_of(self.server).model_dump())
+
+
 class _Retire(_Guarded):
     async def post(self, region: str) -> None:
         if region not in measure(self.server):
@@ -67,5 +74,6 @@ class _Retire(_Guarded):
 #: Dask looks for this name in the modules of ``distributed.scheduler.http.routes``.
 routes: list[tuple[str, type[RequestHandler], dict[str, object]]] = [
     (POOLS_ROUTE, _Pools, {}),
+    (SCHEDULER_ACTIVITY_ROUTE, _Activity, {}),
     (rf"{POOLS_ROUTE}/([a-z0-9-]+)/retire", _Retire, {}),
 ]

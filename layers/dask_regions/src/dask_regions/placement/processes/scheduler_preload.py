@@ -18,6 +18,7 @@ from dask_regions.placement.hooks.scheduler.p2p import keep_p2p_in_regions
 from dask_regions.placement.hooks.scheduler.plugin import PlacementPlugin
 from dask_regions.placement.hooks.scheduler.queueing import queue_by_region
 from dask_regions.placement.hooks.wire import deflate_between_regions
+from dask_regions.placement.pools.activity import watch_activity
 from dask_regions.placement.pools.publish import publish_demand
 from dask_regions.settings import Settings
 
@@ -58,6 +59,7 @@ def attach(scheduler: Scheduler, settings: Settings) -> None:
     queue_by_region(scheduler)
     keep_traffic_in_regions(scheduler)
     keep_p2p_in_regions(scheduler)
+    watch_activity(scheduler)
     publish_demand(scheduler)
 
 

@@ -1,0 +1,1 @@
+"""Functions of the scale journey, and a scheduler that answers them."""
