@@ -18,7 +18,7 @@ from testing.local_system import run_state_machine
 ARTEFACTS = (
     "template.yaml",
     "samconfig.toml",
-    "datasets.yaml",
+    "local/datasets.yaml",
     "regional_stack",
     "statemachines",
     "functions",
@@ -38,6 +38,7 @@ def copy_of_the_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Callable[
             if source.is_dir():
                 shutil.copytree(source, root / artefact)
             else:
+                (root / artefact).parent.mkdir(exist_ok=True)
                 shutil.copy(source, root / artefact)
         # Not edited, and costly to make again.
         for shared in ("layers", ".cache", "uv.lock", "pyproject.toml", ".uv"):

@@ -62,10 +62,15 @@ def assert_told(directory: Path, valid: str, mistake: tuple[str, str], line: int
     assert any(all(word in problem for word in words) for problem in at_line), reported
 
 
-def test_the_repository_s_own_file_is_valid() -> None:
-    configuration = load(ROOT / "datasets.yaml")
+@pytest.mark.parametrize(
+    ("file", "pools"),
+    [("datasets.yaml", {"us-west-2", "us-east-2"}), ("local/datasets.yaml", {"us-west-2", "us-east-1"})],
+)
+def test_the_repository_s_own_files_are_valid(file: str, pools: set[str]) -> None:
+    configuration = load(ROOT / file)
     assert configuration.client_region.name == "eu-west-2"
-    assert set(configuration.pools) == {"us-west-2", "us-east-1"}
+    assert set(configuration.pools) == pools
+    assert {region for dataset in configuration.datasets for region in dataset.regions} == pools
 
 
 def test_a_valid_file_gives_regions_pools_and_datasets(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Settings"]
+__all__ = ["DATASETS", "ROOT", "Settings"]
 
-#: The checkout that holds ``template.yaml`` and ``datasets.yaml``.
+#: The checkout that holds ``template.yaml`` and ``local/datasets.yaml``.
 ROOT = Path(__file__).parents[3]
+#: Path below a checkout of the configuration that local mode runs.
+DATASETS = Path("local", "datasets.yaml")
 
 #: Variables of this process that every child needs: they tell where the machine keeps programs and files.
 _OF_THE_MACHINE = ("HOME", "LANG", "PATH", "TMPDIR")

@@ -53,7 +53,7 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
 @pytest.fixture
 def address(catalog: Catalog) -> Iterator[str]:
     fill(catalog, [make_item(number) for number in range(25)])
-    with served(catalog, config.load(ROOT / "datasets.yaml")) as url:
+    with served(catalog, config.load(ROOT / "local" / "datasets.yaml")) as url:
         yield url
 
 
@@ -159,7 +159,7 @@ def test_xpystac_opens_what_the_catalog_finds(catalog: Catalog, tmp_path: Path) 
         }
     }
     fill(catalog, [item])
-    with served(catalog, config.load(ROOT / "datasets.yaml")) as address:
+    with served(catalog, config.load(ROOT / "local" / "datasets.yaml")) as address:
         (opened,) = Client.open(address).search(filter="scenario = 'A1B'").items()
         assert isinstance(opened, pystac.Item)
         # xpystac's engine takes what xarray's annotations do not know.

@@ -45,7 +45,7 @@ def look(name: str, tmp_path: Path, catalog: str = "") -> dict[str, list[str]]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "CATALOG_URL": catalog or f"sqlite:///{tmp_path}/catalog.sqlite",
-        "DATASETS_FILE": str(ROOT / "datasets.yaml"),
+        "DATASETS_FILE": str(ROOT / "local" / "datasets.yaml"),
     }
     done = subprocess.run(
         [sys.executable, "-S", "-c", LOOK],

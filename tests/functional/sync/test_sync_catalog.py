@@ -12,8 +12,10 @@ import boto3
 import pytest
 import yaml
 
+from dask_regions.aws.configuration import forget_configurations
 from dask_regions.client.opening.sources import sources
-from dask_regions.names import LATEST_SYNC_REPORT, file_system_parameter
+from dask_regions.errors import RequestError
+from dask_regions.names import LATEST_SYNC_REPORT, configuration_parameter, file_system_parameter
 from testing.sync.state_machine import (
     CLIENT,
     EAST,
@@ -140,12 +142,46 @@ def test_a_region_that_holds_nothing_is_refused_and_the_catalog_stays(system: Sy
     assert len(system.found()) == 2
 
 
-def test_a_region_whose_stack_is_missing_fails_alone(system: System) -> None:
+def test_a_region_whose_stack_is_not_deployed_yet_is_harvested_and_imports_nothing(system: System) -> None:
     boto3.client("ssm", region_name=EAST).delete_parameter(Name=file_system_parameter("dask-regions"))
-    ended = system.sync()
-    assert ended["error"] == "SyncIncomplete"
-    assert "deploy regional_stack" in ended["cause"]
-    assert [item["collection"] for item in system.found()] == ["a1b"]
+    assert system.sync()["status"] == "SUCCEEDED"
+    assert len(system.found()) == 2
+    assert {task["FileSystemId"] for task in system.fsx.tasks.values()} == {f"fs-{WEST}"}
+
+
+def test_data_that_are_read_straight_from_s3_are_harvested_and_not_imported(system: System) -> None:
+    file = Path(os.environ["DATASETS_FILE"])
+    document = yaml.safe_load(file.read_text())
+    dataset = document["datasets"][0]
+    del dataset["fsx_path"]
+    document["datasets"][0] = {**dataset, "access": "s3"}
+    file.write_text(yaml.safe_dump(document))
+    assert system.sync()["status"] == "SUCCEEDED"
+    assert {task["FileSystemId"] for task in system.fsx.tasks.values()} == {f"fs-{EAST}"}
+    (item,) = system.found(collections=["a1b"])
+    assert all("alternate" not in asset for asset in item["assets"].values())
+    assert list(item["properties"]["storage:schemes"]) == [f"s3-{WEST}"]
+    with pytest.raises(RequestError, match="read straight from S3"):
+        sources([item], {EAST, WEST})
+
+
+def test_before_the_first_publication_a_sync_succeeds_with_nothing_to_do(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATASETS_FILE")
+    monkeypatch.setenv("CLIENT_REGION", "eu-west-2")
+    value = {"bucket": "published", "key": "datasets.yaml", "version_id": ""}
+    boto3.client("ssm", region_name="eu-west-2").put_parameter(
+        Name=configuration_parameter("dask-regions"), Value=json.dumps(value), Type="String"
+    )
+    location: Any = {"LocationConstraint": "eu-west-2"}
+    boto3.client("s3", region_name="eu-west-2").create_bucket(
+        Bucket="published", CreateBucketConfiguration=location
+    )
+    forget_configurations()
+    assert system.sync()["status"] == "SUCCEEDED"
+    assert system.found() == []
+    forget_configurations()
 
 
 def test_an_import_under_way_is_taken_up(system: System) -> None:

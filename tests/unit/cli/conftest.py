@@ -25,7 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that runs ``dask-regions`` with no system but the one a test makes."""
     for name in ("DASK_REGIONS_API", "DASK_REGIONS_TRACEBACK", "SCHEDULER_URL", "SYSTEM_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DATASETS_FILE", str(ROOT / "datasets.yaml"))
+    monkeypatch.setenv("DATASETS_FILE", str(ROOT / "local" / "datasets.yaml"))
     monkeypatch.setenv("DASK_REGIONS_LOCAL", str(tmp_path / "local"))
 
     def invoke(*arguments: str) -> Result:
@@ -48,7 +48,7 @@ def describe_local(tmp_path: Path) -> Callable[[int], Path]:
             dashboard_url="http://127.0.0.1:3/status",
             aws_endpoint="http://127.0.0.1:4",
             client_region="eu-west-2",
-            datasets_file=ROOT / "datasets.yaml",
+            datasets_file=ROOT / "local" / "datasets.yaml",
         )
         write_state(directory, state)
         return directory

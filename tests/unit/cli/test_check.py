@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_check_shows_the_pools_and_datasets(run: Any) -> None:
-    result = run("check", str(ROOT / "datasets.yaml"))
+    result = run("check", str(ROOT / "local" / "datasets.yaml"))
     assert result.exit_code == 0
     assert "a1b-north-america" in result.output
     assert "1 to 3" in result.output
@@ -18,7 +18,7 @@ def test_check_shows_the_pools_and_datasets(run: Any) -> None:
 
 def test_check_reports_every_mistake_on_a_line_of_its_own(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
-    text = (ROOT / "datasets.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "local" / "datasets.yaml").read_text(encoding="utf-8")
     file.write_text(
         text.replace("layout: era5", "layout: grib").replace("10.2.0.0/16", "10.1.0.0/16"), encoding="utf-8"
     )

@@ -25,7 +25,7 @@ def _nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it may have found some before
-    monkeypatch.setenv("DATASETS_FILE", str(ROOT / "datasets.yaml"))
+    monkeypatch.setenv("DATASETS_FILE", str(ROOT / "local" / "datasets.yaml"))
     monkeypatch.setenv("DASK_REGIONS_LOCAL", str(tmp_path / "local"))
 
 

@@ -48,6 +48,13 @@ def test_a_manifest_names_the_stores_in_order_in_the_bucket_of_the_dataset() -> 
     ]
 
 
+def test_of_a_part_of_the_archive_a_manifest_names_the_stores_of_that_part_alone() -> None:
+    part = dataset(prefix="CMIP6/CMIP/MOHC/")
+    other = row("ssp585").replace("CMIP/MOHC", "ScenarioMIP/NCAR")
+    (source,) = manifest_sources(part, objects(HEAD, row("historical"), other))
+    assert source.key == "CMIP6/" + PATH.format("historical")
+
+
 def test_one_request_reads_it() -> None:
     bucket = objects(HEAD, row("ssp585"))
     manifest_sources(dataset(), bucket)

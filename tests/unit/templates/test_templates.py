@@ -302,7 +302,7 @@ def test_samconfig_agrees_with_datasets_yaml() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "document"), [("client", CLIENT), ("us-west-2", REGIONAL), ("us-east-1", REGIONAL)]
+    ("environment", "document"), [("client", CLIENT), ("us-west-2", REGIONAL), ("us-east-2", REGIONAL)]
 )
 def test_samconfig_gives_what_a_template_requires_within_its_bounds(
     environment: str, document: dict[str, Any]

@@ -7,6 +7,7 @@ read rather than on the models, so that one wrong value does not hide the other 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -213,9 +214,15 @@ def _explain(detail: Any) -> str:
         return f"{name} must be a list, not {_kind(value)}; start each entry with '- '"
     if kind == "value_error":
         return str(detail["ctx"]["error"])
+    if kind == "literal_error":
+        return f"{name} {value!r} is wrong; {_suggest(str(value), _choices(detail))}"
     if kind == "ip_v4_network":
         return f"{name} {value!r} is not an IPv4 block; write it like 10.1.0.0/16, host bits zero"
     return f"{name} {value!r} is wrong; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _choices(detail: Any) -> list[str]:
+    return re.findall(r"'([^']+)'", detail["ctx"]["expected"])
 
 
 def _model_at(path: _Path) -> type[BaseModel]:

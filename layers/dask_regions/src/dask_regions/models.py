@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -25,7 +25,7 @@ def _region_name(name: str) -> str:
 
 RegionName = Annotated[str, AfterValidator(_region_name)]
 Access = Literal["fsx", "s3"]
-Layout = Literal["cmip6", "era5", "netcdf", "zarr"]
+Layout = Literal["cmip6", "era5", "era5-ncar", "netcdf", "zarr"]
 _BUCKET = r"^[a-z0-9.-]{3,63}$"
 _PREFIX = r"^$|^[^/].*/$"
 
@@ -82,7 +82,31 @@ class Region(_Model):
     parameters: dict[str, str | int | float] = Field(default_factory=dict)
 
 
-class Replica(_Model):
+class _Copy(_Model):
+    """How the workers of a Region reach what its bucket holds."""
+
+    access: Access = "fsx"
+    fsx_path: str = Field(default="", pattern=r"^$|^/")
+    requester_pays: bool = False
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.access == "fsx" and not self.fsx_path:
+            raise ValueError(
+                "'fsx_path' is missing; add it here, as /fsx/<bucket>, or 'access: s3' to read from S3"
+            )
+        if self.access == "s3" and self.fsx_path:
+            raise ValueError(
+                "with 'access: s3' no file system shows the data; remove 'fsx_path', or 'access'"
+            )
+        if self.access == "fsx" and self.requester_pays:
+            raise ValueError(
+                "FSx for Lustre reads no bucket for which the requester pays; use 'access: s3', which does"
+            )
+        return self
+
+
+class Replica(_Copy):
     """The same objects in another Region's bucket, e.g. by S3 replication; fields as in :class:`Dataset`.
 
     ``prefix`` is the dataset's own where it is not given.
@@ -91,10 +115,9 @@ class Replica(_Model):
     region: RegionName
     bucket: str = Field(pattern=_BUCKET)
     prefix: str | None = Field(default=None, pattern=_PREFIX)
-    fsx_path: str = Field(pattern=r"^/")
 
 
-class Dataset(_Model):
+class Dataset(_Copy):
     """A bucket's prefix that holds data in a known layout, and where FSx shows it.
 
     Attributes
@@ -106,13 +129,19 @@ class Dataset(_Model):
     bucket, prefix
         Where S3 holds it; the prefix ends with ``/`` or is empty.
     layout
-        How the keys below the prefix are named: ``cmip6`` and ``era5`` as on AWS, ``zarr`` and ``netcdf``
-        for any stores or files, wherever below the prefix they lie.
+        How the keys below the prefix are named: ``cmip6`` as on AWS, ``era5`` as in the bucket era5-pds,
+        ``era5-ncar`` as in nsf-ncar-era5, ``zarr`` and ``netcdf`` for any stores or files, wherever below
+        the prefix they lie.
     manifest
         Key in the bucket of a CSV that names every store, as ``pangeo-cmip6.csv`` does, for layout
         ``cmip6``: it is read instead of listing the bucket. A replica's bucket has it under the same key.
+    access
+        ``fsx`` (the default): the workers read through the Region's FSx for Lustre file system, which keeps
+        what was read; or ``s3``: straight from S3.
     fsx_path
-        Absolute path, on the Region's workers, under which FSx shows the prefix.
+        Absolute path, on the Region's workers, under which FSx shows the prefix; for ``fsx`` alone.
+    requester_pays
+        Whether requests and transfer are paid by who reads, which S3 wants to be told; for ``s3`` alone.
     period
         ISO 8601 duration that one file or store covers where the layout puts only its start into
         the key, e.g. ``P1M`` (the default) or ``P10Y``.
@@ -131,7 +160,6 @@ class Dataset(_Model):
     prefix: str = Field(default="", pattern=_PREFIX)
     layout: Layout
     manifest: str | None = Field(default=None, min_length=1, max_length=1024)
-    fsx_path: str = Field(pattern=r"^/")
     period: str = Field(default="P1M", pattern=r"^P[1-9]\d*[YM]$")
     properties: dict[str, Any] = Field(default_factory=dict)
     replicas: tuple[Replica, ...] = ()

@@ -18,7 +18,7 @@ import xarray as xr
 from dask_regions.config import load
 from dask_regions.models import Dataset
 from dask_regions_local.emulator.processes.lifecycle import writable
-from dask_regions_local.settings import ROOT
+from dask_regions_local.settings import DATASETS, ROOT
 
 __all__ = ["ATTRIBUTION", "bucket_directory", "make", "source"]
 
@@ -66,7 +66,7 @@ def make(directory: Path, root: Path = ROOT) -> tuple[Path, ...]:
     directory
         State directory of the local system; buckets are written below ``s3/<region>/``.
     root
-        The checkout whose ``datasets.yaml`` says in which Region, bucket, prefix and layout a
+        The checkout whose ``local/datasets.yaml`` says in which Region, bucket, prefix and layout a
         scenario stands.
 
     Raises
@@ -77,10 +77,10 @@ def make(directory: Path, root: Path = ROOT) -> tuple[Path, ...]:
     Returns
     -------
     tuple of Path
-        The directories of the buckets, in the order of ``datasets.yaml``.
+        The directories of the buckets, in the order of that file.
     """
     writable(directory)
-    datasets = load(root / "datasets.yaml").copies
+    datasets = load(root / DATASETS).copies
     return tuple(_make_bucket(directory, dataset) for dataset in datasets if "scenario" in dataset.properties)
 
 

@@ -37,6 +37,7 @@ from dask_regions_local.emulator.processes.lifecycle import (
     sigterm_exits,
 )
 from dask_regions_local.emulator.storage import FileSystems, Storage, localise_datasets
+from dask_regions_local.settings import DATASETS
 
 __all__ = ["LocalSystem", "deliver", "invoke"]
 
@@ -56,7 +57,7 @@ class LocalSystem:
     directory
         State: ``s3/<region>/<bucket>/`` (read at the start), ``fsx/``, ``catalog/``, ``logs/``.
     root
-        Root of the repository: templates, functions, layers and ``datasets.yaml``.
+        Root of the repository: templates, functions, layers and ``local/datasets.yaml``.
     parameters
         Template parameters by Region, then by name; they beat local mode's own.
     opensearch_url
@@ -69,7 +70,7 @@ class LocalSystem:
     UnavailableError
         Where a system runs in the directory already, or a part does not start.
     ConfigurationError
-        Where a template or ``datasets.yaml`` is wrong.
+        Where a template or ``local/datasets.yaml`` is wrong.
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class LocalSystem:
         self.directory, self._root = directory.resolve(), root.resolve()
         self._parameters, self._progress = parameters or {}, progress
         self.datasets_file = self.directory / "datasets.yaml"
-        self._configuration: Configuration = load(self._root / "datasets.yaml")
+        self._configuration: Configuration = load(self._root / DATASETS)
         self.client_region = self._configuration.client_region.name
         self.regions = tuple(self._configuration.pools)
         self._exit = contextlib.ExitStack()
@@ -140,7 +141,7 @@ class LocalSystem:
         for name in ("catalog", "logs", "scratch"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
             (self.directory / name).mkdir()
-        localise_datasets(self._root / "datasets.yaml", self.datasets_file, self.directory / "fsx")
+        localise_datasets(self._root / DATASETS, self.datasets_file, self.directory / "fsx")
         self._configuration = load(self.datasets_file)
         log = self.directory / "logs" / "local.log"
         stack.enter_context(logging_to(log, "dask_regions_local", "moto", "werkzeug"))

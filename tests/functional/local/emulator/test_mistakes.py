@@ -136,7 +136,7 @@ def test_a_directory_of_a_bucket_that_no_dataset_names_is_left_alone(aws: Aws, t
     for bucket in ("demo-a1b-us-west-2", "renamed"):
         (tmp_path / REGION / bucket).mkdir(parents=True)
         (tmp_path / REGION / bucket / "key").touch()
-    storage = Storage(aws, tmp_path, load(ROOT / "datasets.yaml"))
+    storage = Storage(aws, tmp_path, load(ROOT / "local" / "datasets.yaml"))
     storage.create()
     assert storage.upload() == 1
 

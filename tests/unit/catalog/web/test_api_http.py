@@ -105,7 +105,7 @@ def test_the_function_imports_no_more_than_a_search_needs(tmp_path: Path) -> Non
     environment = {
         **os.environ,
         "CATALOG_URL": f"sqlite:///{tmp_path}/none.sqlite",
-        "DATASETS_FILE": str(ROOT / "datasets.yaml"),
+        "DATASETS_FILE": str(ROOT / "local" / "datasets.yaml"),
     }
     result = subprocess.run(
         [sys.executable, "-c", program],

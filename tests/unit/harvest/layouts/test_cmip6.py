@@ -96,6 +96,20 @@ def test_a_store_becomes_an_item_that_says_where_it_is(store: dict[str, bytes]) 
     assert asset["alternate"]["fsx"]["storage:refs"] == ["fsx-us-west-2"]
 
 
+def test_a_part_of_the_archive_makes_the_same_items(store: dict[str, bytes]) -> None:
+    objects = MemoryObjects(below(STORE, store))
+    whole = DATASET.model_copy(update={"prefix": "CMIP6/", "fsx_path": "/fsx/b/CMIP6"})
+    path = STORE.removeprefix("CMIP6/").split("/")[:2]
+    part = whole.model_copy(
+        update={"prefix": f"CMIP6/{'/'.join(path)}/", "fsx_path": f"/fsx/b/CMIP6/{'/'.join(path)}"}
+    )
+    of_whole, of_part = (open_harvester(each, objects) for each in (whole, part))
+    assert [source.key for source in of_part.sources()] == [STORE]
+    assert of_part.read(STORE).item["assets"] == of_whole.read(STORE).item["assets"]  # type: ignore[index]
+    assert of_part.read(STORE).item["id"] == of_whole.read(STORE).item["id"]  # type: ignore[index]
+    assert of_part.cuts() == of_whole.cuts()
+
+
 def test_an_item_can_be_searched_by_what_a_scientist_knows(store: dict[str, bytes]) -> None:
     (item,) = items(MemoryObjects(below(STORE, store)))
     properties = item["properties"]

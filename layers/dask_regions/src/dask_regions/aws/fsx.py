@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/fsx/latest/LustreGuide/import-metadata-task.html.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
+from dask_regions.errors import NotFoundError, UnavailableError
 from dask_regions.names import file_system_parameter
 
 if TYPE_CHECKING:
     from mypy_boto3_fsx import FSxClient
     from mypy_boto3_fsx.type_defs import DescribeDataRepositoryTasksRequestTypeDef
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["ImportTask", "MetadataImport", "file_system_id"]
 
@@ -47,13 +50,10 @@ class ImportTask:
     failure: str = ""
 
 
-def file_system_id(system: str, region: str) -> str:
+def file_system_id(system: str, region: str) -> str | None:
     """Return the id of a Region's file system, which its stack leaves in Parameter Store.
 
-    Raises
-    ------
-    ConfigurationError
-        Where the Region's stack is not deployed.
+    None where there is no such parameter: the Region's stack is not deployed, or has no file system.
     """
     name = file_system_parameter(system)
     try:
@@ -61,9 +61,10 @@ def file_system_id(system: str, region: str) -> str:
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ParameterNotFound":
             raise
-        raise ConfigurationError(
-            f"{region} has no parameter {name}; deploy regional_stack there, or remove its datasets"
-        ) from error
+        logger.warning(
+            "%s has no parameter %s: nothing is imported there until its stack is deployed", region, name
+        )
+        return None
     return answer["Parameter"]["Value"]
 
 

@@ -36,11 +36,13 @@ class S3Bucket:
         Name of the bucket.
     region
         Its Region; that of the process by default.
-
+    requester_pays
+        Whether to tell S3 that this account pays for requests and transfer.
     """
 
-    def __init__(self, bucket: str, region: str | None = None) -> None:
+    def __init__(self, bucket: str, region: str | None = None, *, requester_pays: bool = False) -> None:
         self.bucket = bucket
+        self._payer: dict[str, Any] = {"RequestPayer": "requester"} if requester_pays else {}
         config = Config(
             retries={"mode": "standard", "max_attempts": 5},
             max_pool_connections=32,
@@ -52,7 +54,7 @@ class S3Bucket:
     @classmethod
     def of(cls, dataset: Dataset) -> S3Bucket:
         """Return the bucket of a dataset."""
-        return cls(dataset.bucket, dataset.region)
+        return cls(dataset.bucket, dataset.region, requester_pays=dataset.requester_pays)
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
         """Return the first objects, up to 1000, whose key is beyond ``after``, and whether there are more."""
@@ -84,9 +86,10 @@ class S3Bucket:
         """
         with self._answering(key):
             if start == 0 and length is None:
-                return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+                return self._client.get_object(Bucket=self.bucket, Key=key, **self._payer)["Body"].read()
             end = "" if length is None else start + length - 1
-            answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end}")
+            bytes_ = f"bytes={start}-{end}"
+            answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=bytes_, **self._payer)
             return answer["Body"].read()
 
     def write(self, key: str, body: bytes) -> None:
@@ -100,9 +103,9 @@ class S3Bucket:
         with self._answering(key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def _list(self, prefix: str, **more: str) -> Any:
+    def _list(self, prefix: str, **more: Any) -> Any:
         with self._answering(prefix):
-            return self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)  # type: ignore[arg-type]
+            return self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **self._payer, **more)
 
     @contextmanager
     def _answering(self, key: str) -> Iterator[None]:

@@ -218,7 +218,7 @@ def collection(
 
 
 def _region_of(copy: Dataset, freshness: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    where = {"s3": [f"s3://{copy.bucket}/{copy.prefix}"], "fsx": [copy.fsx_path]}
+    where = {"s3": [f"s3://{copy.bucket}/{copy.prefix}"], "fsx": [copy.fsx_path] if copy.fsx_path else []}
     return {**_region(freshness.get(copy.region)), **where}
 
 

@@ -42,6 +42,7 @@ __all__ = [
 HARVESTERS: Mapping[Layout, str] = {
     "cmip6": "dask_regions.harvest.layouts.cmip6:Cmip6Harvester",
     "era5": "dask_regions.harvest.layouts.era5:Era5Harvester",
+    "era5-ncar": "dask_regions.harvest.layouts.era5_ncar:NcarEra5Harvester",
     "netcdf": "dask_regions.harvest.layouts.netcdf_prefix:NetcdfHarvester",
     "zarr": "dask_regions.harvest.layouts.zarr_prefix:ZarrHarvester",
 }

@@ -29,7 +29,7 @@ _BY_PREFIX = {"zarr:": _EXTENSION.format("zarr/v1.1.0"), "file:": _EXTENSION.for
 
 
 def asset(dataset: Dataset, key: str, media_type: str, **fields: Any) -> dict[str, Any]:
-    """Return an Asset in S3 whose alternate is the same data on the Region's file system.
+    """Return an Asset in S3; its alternate is the same data on the Region's file system, if that shows them.
 
     Parameters
     ----------
@@ -42,21 +42,27 @@ def asset(dataset: Dataset, key: str, media_type: str, **fields: Any) -> dict[st
     **fields
         Further fields, e.g. ``**{"file:size": 1024}``.
     """
-    path = f"{dataset.fsx_path.rstrip('/')}/{key.removeprefix(dataset.prefix)}"
-    fsx = {
-        "href": f"file://{quote(path)}",
-        "alternate:name": f"FSx for Lustre in {dataset.region}",
-        "storage:refs": [f"fsx-{dataset.region}"],
-    }
     return {
         "href": f"s3://{dataset.bucket}/{key}",
         "type": media_type,
         "roles": ["data"],
         "alternate:name": f"S3 in {dataset.region}",
         "storage:refs": [f"s3-{dataset.region}"],
-        "alternate": {"fsx": fsx},
+        **_alternate(dataset, key),
         **fields,
     }
+
+
+def _alternate(dataset: Dataset, key: str) -> dict[str, Any]:
+    if dataset.access == "s3":
+        return {}
+    path = f"{dataset.fsx_path.rstrip('/')}/{key.removeprefix(dataset.prefix)}"
+    fsx = {
+        "href": f"file://{quote(path)}",
+        "alternate:name": f"FSx for Lustre in {dataset.region}",
+        "storage:refs": [f"fsx-{dataset.region}"],
+    }
+    return {"alternate": {"fsx": fsx}}
 
 
 def item_id(start: str, path: str, ending: str = "") -> str:
@@ -147,10 +153,12 @@ def _schemes(dataset: Dataset) -> dict[str, dict[str, Any]]:
         "bucket": dataset.bucket,
         "region": region,
     }
-    fsx = {
-        "type": "aws-fsx-lustre",
-        "platform": f"https://fsx.{region}.amazonaws.com",
-        "region": region,
-        "mount_point": dataset.fsx_path,
-    }
-    return {f"s3-{region}": s3, f"fsx-{region}": fsx}
+    schemes = {f"s3-{region}": s3 | ({"requester_pays": True} if dataset.requester_pays else {})}
+    if dataset.access == "fsx":
+        schemes[f"fsx-{region}"] = {
+            "type": "aws-fsx-lustre",
+            "platform": f"https://fsx.{region}.amazonaws.com",
+            "region": region,
+            "mount_point": dataset.fsx_path,
+        }
+    return schemes

@@ -14,18 +14,31 @@ from dask_regions.errors import NotFoundError
 from dask_regions.harvest.base import ObjectStore, Source, digest
 from dask_regions.models import Dataset
 
-__all__ = ["manifest_sources"]
+__all__ = ["archive_root", "manifest_sources"]
 
 _ADDRESS = "zstore"
 _STORE = re.compile(r"(?:[^/]+/){8}v\d+/$")
 
 
+def archive_root(prefix: str) -> str:
+    """Return where the nine parts of a CMIP6 store begin, for a prefix of the archive or of a part of it.
+
+    Examples
+    --------
+    >>> archive_root("copies/CMIP6/ScenarioMIP/MOHC/"), archive_root("CMIP6/"), archive_root("mine/")
+    ('copies/CMIP6/', 'CMIP6/', 'mine/')
+    """
+    before, name, _ = f"/{prefix}".rpartition("/CMIP6/")
+    return (before + name).removeprefix("/") if name else prefix
+
+
 def manifest_sources(dataset: Dataset, objects: ObjectStore) -> list[Source]:
     """Return the stores that a dataset's manifest names, in the order of their keys.
 
-    A row whose address does not end in the nine parts of a CMIP6 store is passed over. What comes before
-    them is replaced by the dataset's own prefix, so that a replica may keep a copy of the same manifest.
-    The fingerprint is the row's: a store that changes without it is not noticed.
+    A row whose address does not end in the nine parts of a CMIP6 store is passed over, and so is a store that
+    is not below the dataset's prefix. What comes before the nine parts is replaced by the dataset's own root,
+    so that a replica may keep a copy of the same manifest. The fingerprint is the row's: a store that changes
+    without it is not noticed.
 
     Raises
     ------
@@ -37,10 +50,12 @@ def manifest_sources(dataset: Dataset, objects: ObjectStore) -> list[Source]:
     try:
         rows = csv.reader(text)
         address = next(rows, []).index(_ADDRESS)
+        root = archive_root(dataset.prefix)
         fingerprints = {
-            dataset.prefix + store.group(): digest(row)
+            key: digest(row)
             for row in rows
             if len(row) > address and (store := _STORE.search(_path(row[address])))
+            if (key := root + store.group()).startswith(dataset.prefix)
         }
     except (ValueError, csv.Error) as error:  # no such column, or no text
         raise NotFoundError(

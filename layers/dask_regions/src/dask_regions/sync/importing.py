@@ -19,15 +19,19 @@ _SHORTEST_WAIT, _LONGEST_WAIT = 1, 300
 
 
 def start_import(configuration: Configuration, system: str, step: RegionStep) -> dict[str, Any]:
-    """Have the Region's file system import the names below its datasets' prefixes."""
-    paths = sorted(
-        {f"s3://{dataset.bucket}/{dataset.prefix}" for dataset in configuration.datasets_of(step.region)}
-    )
-    file_system = file_system_id(system, step.region)
-    token = f"{step.generation}.{step.region}"
-    task = MetadataImport(step.region).start(file_system, paths, token)
+    """Have the Region's file system import the names below the prefixes that it shows.
+
+    Nothing is imported, and the id is empty, where all is read straight from S3, and where the Region's
+    stack is not deployed: its deployment starts another sync.
+    """
+    datasets = [each for each in configuration.datasets_of(step.region) if each.access == "fsx"]
+    paths = sorted({f"s3://{dataset.bucket}/{dataset.prefix}" for dataset in datasets})
+    task_id = ""
+    if paths and (file_system := file_system_id(system, step.region)) is not None:
+        token = f"{step.generation}.{step.region}"
+        task_id = MetadataImport(step.region).start(file_system, paths, token).task_id
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {**step.model_dump(), "task_id": task.task_id, "started": now}
+    return {**step.model_dump(), "task_id": task_id, "started": now}
 
 
 def check_import(step: Import) -> dict[str, Any]:
@@ -38,6 +42,8 @@ def check_import(step: Import) -> dict[str, Any]:
     UnavailableError
         Where the import failed, or takes longer than :data:`IMPORT_DEADLINE`.
     """
+    if not step.task_id:
+        return {**step.model_dump(mode="json"), "lifecycle": "SUCCEEDED", "wait_seconds": _SHORTEST_WAIT}
     task = MetadataImport(step.region).check(step.task_id)
     elapsed = datetime.now(UTC) - step.started
     if task.lifecycle not in ("PENDING", "EXECUTING", "SUCCEEDED"):

@@ -105,6 +105,13 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Sour
         zarr = media_type in _ZARR
         consolidated = asset.get("zarr:consolidated") if zarr else None
         chosen.append(tuple(Source(region, copies[region], key, zarr, consolidated) for region in regions))
+    if not chosen and _is_in_s3_alone(item):
+        raise RequestError(
+            "item",
+            f"the data of {item.get('id')} are read straight from S3 ('access: s3' in datasets.yaml), which "
+            "open_dataset does not do yet; read its asset's href with another library, or set 'access: fsx' "
+            "and sync",
+        )
     if not chosen:
         raise RequestError(
             "item",
@@ -116,13 +123,23 @@ def _of_item(item: Mapping[str, Any], alive: Collection[str]) -> list[tuple[Sour
     return [copies for copies in chosen if copies[0].zarr or _stem(copies[0]) not in twins]
 
 
+def _is_in_s3_alone(item: Mapping[str, Any]) -> bool:
+    """Return whether a system's own Item says that no file system shows its data."""
+    kinds = {scheme.get("type") for scheme in _schemes(item).values()}
+    return kinds == {"aws-s3"}
+
+
+def _schemes(item: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return (item.get("properties") or {}).get("storage:schemes") or item.get("storage:schemes") or {}
+
+
 def _stem(source: Source) -> str:
     return source.asset.removesuffix(".zarr" if source.zarr else ".nc")
 
 
 def _copies(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield Region and path of each copy of an asset on a worker's file system."""
-    schemes = (item.get("properties") or {}).get("storage:schemes") or item.get("storage:schemes") or {}
+    schemes = _schemes(item)
     for alternate in (asset.get("alternate") or {}).values():
         address = urlsplit(alternate.get("href", ""))
         if address.scheme != "file":

@@ -1,8 +1,9 @@
 """Harvest Zarr stores under the keys of CMIP6 on AWS.
 
-Keys are ``<prefix><activity>/<institution>/<source>/<experiment>/<member>/<table>/<variable>/<grid>/
-v<date>/``, see https://pangeo-data.github.io/pangeo-cmip6-cloud. A store has consolidated metadata:
-``.zmetadata`` (Zarr 2) or inside ``zarr.json`` (Zarr 3).
+Keys are ``<root><activity>/<institution>/<source>/<experiment>/<member>/<table>/<variable>/<grid>/
+v<date>/``, see https://pangeo-data.github.io/pangeo-cmip6-cloud. The dataset's prefix is the root, or that
+of a part of the archive, such as ``CMIP6/ScenarioMIP/MOHC/``, whose root ends with ``CMIP6/``. A store has
+consolidated metadata: ``.zmetadata`` (Zarr 2) or inside ``zarr.json`` (Zarr 3).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dask_regions.harvest.coordinates import describe, require_time
 from dask_regions.harvest.extents import Interval
 from dask_regions.harvest.item import ZARR, asset, item, item_id
 from dask_regions.harvest.listing import stores
+from dask_regions.harvest.manifest import archive_root
 from dask_regions.harvest.stores import ZarrCube
 
 __all__ = ["Cmip6Harvester"]
@@ -46,7 +48,7 @@ class Cmip6Harvester(Harvester):
     def cuts(self) -> list[str]:
         """Return the prefix of every experiment of every model."""
         prefixes = [self.dataset.prefix]
-        for _ in range(_EXPERIMENT_DEPTH):
+        for _ in range(_EXPERIMENT_DEPTH - self.dataset.prefix.count("/") + self._root.count("/")):
             prefixes = [child for prefix in prefixes for child in self.prefixes(prefix)]
         return sorted(prefixes)
 
@@ -58,7 +60,7 @@ class Cmip6Harvester(Harvester):
         """Return the Item of a store."""
         cube = ZarrCube(self.objects, key, consolidated=True)
         description = describe(cube)
-        path = key.removeprefix(self.dataset.prefix).rstrip("/")
+        path = key.removeprefix(self._root).rstrip("/")
         facets = dict(zip(_FACETS, path.split("/")[:-1], strict=True))
         fixed = "fx" in facets["table_id"]
         interval: Interval = _ALL_TIMES if fixed else require_time(description)
@@ -72,6 +74,10 @@ class Cmip6Harvester(Harvester):
         assets = {"zarr": asset(self.dataset, key, ZARR, **cube.fields)}
         return Reading(item(self.dataset, item_id("CMIP6", path), description, interval, assets, properties))
 
+    @property
+    def _root(self) -> str:
+        return archive_root(self.dataset.prefix)
+
     def _store_of(self, key: str) -> str:
-        match = _STORE.match(key, len(self.dataset.prefix))
+        match = _STORE.match(key, len(self._root))
         return key[: match.end()] if match else ""

@@ -24,7 +24,7 @@ from dask_regions.harvest.item import NETCDF, ZARR, asset, item
 from dask_regions.harvest.listing import files, state, stores
 from dask_regions.harvest.stores import ZarrCube
 
-__all__ = ["Era5Harvester", "period_interval"]
+__all__ = ["Era5Harvester", "Part", "period_interval"]
 
 _YEAR = re.compile(r"\d{4}/$")
 _MONTH = r"(\d{4}/(?:0[1-9]|1[0-2])/)data/"
@@ -35,7 +35,7 @@ _BEYOND_YEARS = ":"
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """A file or store of a month."""
 
     description: Description
@@ -72,7 +72,7 @@ class Era5Harvester(Harvester):
         month = self._path(key)
         readers = dict(self._readers(month))
         results = {name: self.attempt(reader) for name, reader in readers.items()}
-        parts = {name: result for name, result in results.items() if isinstance(result, _Part)}
+        parts = {name: result for name, result in results.items() if isinstance(result, Part)}
         failures = {name: result for name, result in results.items() if isinstance(result, Unreadable)}
         reasons = tuple(f"{name}: {failure.reason}" for name, failure in failures.items())
         retry = any(failure.retry for failure in failures.values())
@@ -108,7 +108,11 @@ class Era5Harvester(Harvester):
             fingerprint = store.fingerprint if store.consolidated else state(self.objects, store.key)
             yield path[:8], "zarr/" + path, fingerprint
 
-    def _readers(self, month: str) -> Iterator[tuple[str, Callable[[], _Part]]]:
+    def _month(self, path: str) -> str:
+        """Return a month's path below the prefix as ``YYYY-MM``."""
+        return "-".join(path.strip("/").split("/"))
+
+    def _readers(self, month: str) -> Iterator[tuple[str, Callable[[], Part]]]:
         """Yield the Asset's key and a function that reads it, of every file and store of a month."""
         root = self.dataset.prefix
         below = f"{root}{month}data/"
@@ -119,16 +123,16 @@ class Era5Harvester(Harvester):
             if store.endswith(".zarr/"):
                 yield store.removeprefix(below).rstrip("/"), partial(self._read_store, store)
 
-    def _read_file(self, file: StoredObject) -> _Part:
+    def _read_file(self, file: StoredObject) -> Part:
         description = describe_file(self.objects, file)
-        return _Part(description, asset(self.dataset, file.key, NETCDF, **{"file:size": file.size}))
+        return Part(description, asset(self.dataset, file.key, NETCDF, **{"file:size": file.size}))
 
-    def _read_store(self, key: str) -> _Part:
+    def _read_store(self, key: str) -> Part:
         cube = ZarrCube(self.objects, key)
-        return _Part(describe(cube), asset(self.dataset, key, ZARR, **cube.fields))
+        return Part(describe(cube), asset(self.dataset, key, ZARR, **cube.fields))
 
-    def _item(self, path: str, parts: Mapping[str, _Part]) -> dict[str, Any]:
-        month = "-".join(path.strip("/").split("/"))
+    def _item(self, path: str, parts: Mapping[str, Part]) -> dict[str, Any]:
+        month = self._month(path)
         description = merge([part.description for part in parts.values()])
         interval = description.interval or period_interval(month, self.dataset.period)
         assets = {name: part.asset for name, part in parts.items()}
