@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ def push(account: Emulator, tag: str) -> None:
     registry.put_image(repositoryName=IMAGES, imageTag=tag, imageManifest=json.dumps({"config": tag}))
 
 
-def deploy(account: Emulator, templates: Path = ROOT / "regional_stack", **parameters: str) -> str:
+def deploy(account: Emulator, **parameters: str) -> str:
     """Deploy the Region's stack by ``sam deploy``; return its messages."""
     given = {
         "SystemName": SYSTEM,
@@ -43,13 +42,24 @@ def deploy(account: Emulator, templates: Path = ROOT / "regional_stack", **param
     # `sam` takes no empty value: what is empty is left out, and has its default.
     overrides = [f"{name}={value}" for name, value in given.items() if value]
     return account.sam(
-        templates, "deploy", *arguments, "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides
+        ROOT / "regional_stack",
+        "deploy",
+        *arguments,
+        "--no-fail-on-empty-changeset",
+        "--parameter-overrides",
+        *overrides,
     ).stdout
 
 
 def status(account: Emulator) -> str:
     answer = account.client("cloudformation", REGION).describe_stacks(StackName=STACK)
     return str(answer["Stacks"][0]["StackStatus"])
+
+
+def service(account: Emulator) -> dict[str, Any]:
+    ecs = account.client("ecs", REGION)
+    services = ecs.describe_services(cluster=SYSTEM, services=[f"{SYSTEM}-workers"])["services"]
+    return dict(services[0])
 
 
 def file_system(account: Emulator) -> str:
@@ -108,6 +118,23 @@ def test_a_region_whose_storage_cannot_be_made_rolls_back(account: Emulator) -> 
     messages = deploy(account, DatasetBuckets="tides-a,tides-a")
     assert status(account) == "ROLLBACK_COMPLETE", messages
     assert "is the path of another association" in account.reasons(REGION, STACK)
+    assert account.delete(REGION, STACK) == ""
+
+
+def test_an_update_keeps_the_size_of_the_pool_and_its_file_system(account: Emulator) -> None:
+    deploy(account)
+    before = file_system(account)
+    account.client("ecs", REGION).update_service(cluster=SYSTEM, service=f"{SYSTEM}-workers", desiredCount=3)
+    push(account, "second")
+    for change in (
+        {"ImageTag": "second"},
+        {"ImageTag": "second", "DatasetBuckets": "tides-a,tides-b,tides-c"},
+        {"ImageTag": "second", "DatasetBuckets": "tides-a,tides-b,tides-c", "MaximumTasks": "5"},
+    ):
+        messages = deploy(account, **change)
+        assert status(account) == "UPDATE_COMPLETE", messages
+        assert service(account)["desiredCount"] == 3
+        assert file_system(account) == before
     assert account.delete(REGION, STACK) == ""
 
 
