@@ -31,6 +31,8 @@ def deployed(kind: str, egress: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "Cidr": "10.1.0.0/16",
         "NetworkKind": kind,
         "Egress": egress,
+        "FlowLogs": "true",
+        "LogRetentionDays": "30",
         "KeyArn": "",
     }
     Stack("network", "us-west-2", NETWORK, parameters, create).deploy()

@@ -25,10 +25,18 @@ from dask_regions.catalog.opensearch.documents import (
 from dask_regions.catalog.opensearch.fields import CONTROL, GEOMETRIES, identifier
 from dask_regions.errors import UnavailableError
 
-__all__ = ["Control"]
+__all__ = ["SLOW_THRESHOLDS", "Control"]
 
 # OpenSearch's name of a task that copies documents; its description is ``reindex from [a] to [b]``.
 _COPY = "indices:data/write/reindex"
+
+#: From when on the slow logs (``regional_stack/catalog.yaml``) have a search in a shard, or the write of a
+#: document. A search takes some tens of milliseconds; without thresholds nothing is logged.
+SLOW_THRESHOLDS = {
+    "search.slowlog.threshold.query.warn": "1s",
+    "search.slowlog.threshold.fetch.warn": "1s",
+    "indexing.slowlog.threshold.index.warn": "1s",
+}
 
 
 class Control:
@@ -51,7 +59,14 @@ class Control:
         body = {
             "aliases": {names.writing_alias(index): {}},
             "mappings": mapping,
-            "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", **(settings or {})}},
+            "settings": {
+                "index": {
+                    "number_of_shards": 1,
+                    "auto_expand_replicas": "0-1",
+                    **SLOW_THRESHOLDS,
+                    **(settings or {}),
+                }
+            },
         }
         answer = self._client.request("PUT", [index], body, accept=(400,))
         error = answer.get("error", {}).get("type")
