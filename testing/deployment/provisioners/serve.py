@@ -17,7 +17,7 @@ from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
 from . import alarms, events, file_systems, notebooks, service_linked_roles, stacks
 from .corrections import nested_stacks, registry, secret
-from .ec2 import flow_logs, hosts, networks, prefix_lists
+from .ec2 import flow_logs, gateways, hosts, networks, prefix_lists
 from .ecs import capacity, services
 
 Operations = Mapping[str, Callable[..., Any] | bool]
@@ -35,11 +35,21 @@ def _override(provisioners: Mapping[str, Operations]) -> None:
         _RESOURCE_HANDLERS[kind] = {**_RESOURCE_HANDLERS[kind], **operations}
 
 
-for module in (networks, file_systems, capacity, alarms, hosts, prefix_lists, notebooks, flow_logs):
+for module in (
+    networks,
+    gateways,
+    prefix_lists,
+    hosts,
+    flow_logs,
+    file_systems,
+    capacity,
+    alarms,
+    notebooks,
+):
     _add(module.HANDLERS)
 for overriding in (networks, prefix_lists, nested_stacks, capacity, secret, services, service_linked_roles):
     _override(overriding.OVERRIDES)
-ec2._ACTION_MAP.update({**networks.ACTIONS, **prefix_lists.ACTIONS})
+ec2._ACTION_MAP.update({**networks.ACTIONS, **gateways.ACTIONS, **prefix_lists.ACTIONS})
 autoscaling._ACTION_MAP.update(capacity.ACTIONS)
 SERVICE_HANDLERS["fsx"] = file_systems.handle_request
 SERVICE_PATTERNS["fsx"] = {"target_prefixes": ["AWSSimbaAPIService_v20180301"]}

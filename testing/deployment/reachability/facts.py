@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from testing.deployment.emulator import Emulator
 
 __all__ = ["Facts", "read"]
@@ -61,11 +59,7 @@ def _read_region(account: Emulator, region: str) -> dict[str, Any]:
 
 def _read_gateways(ec2: Any) -> dict[str, Any]:
     """Return Transit Gateways' attachments, and their route tables with associations and routes."""
-    try:
-        tables = ec2.describe_transit_gateway_route_tables()["TransitGatewayRouteTables"]
-    except ClientError:
-        # The emulator has no Transit Gateways in its API yet: nothing is attached.
-        return {key: [] for key in _GATEWAY_LISTS}
+    tables = ec2.describe_transit_gateway_route_tables()["TransitGatewayRouteTables"]
     for table in tables:
         key = {"TransitGatewayRouteTableId": table["TransitGatewayRouteTableId"]}
         table["Associations"] = ec2.get_transit_gateway_route_table_associations(**key)["Associations"]

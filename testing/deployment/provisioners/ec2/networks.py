@@ -1,6 +1,6 @@
-"""EC2: addresses, NAT gateways and Transit Gateways.
+"""EC2: addresses, NAT gateways, subnets and peering connections.
 
-Not proven here: that a packet takes a route; quotas; the minutes that a NAT gateway or an attachment takes.
+Not proven here: that a packet takes a route; quotas; the minutes that a NAT gateway takes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import ec2
 
 from ..refusals import RefusedError, require
+from .gateways import attachments
 
 Properties = Mapping[str, Any]
 Created = tuple[str, dict[str, Any]]
-
-transit_gateways: AccountRegionScopedDict = AccountRegionScopedDict()
-attachments: AccountRegionScopedDict = AccountRegionScopedDict()
 
 
 def _new_id(prefix: str) -> str:
@@ -83,39 +80,6 @@ def delete_nat_gateway(nat: str, _properties: Properties) -> None:
     ec2._nat_gateways.pop(nat, None)
 
 
-def create_transit_gateway(_name: str, properties: Properties, _stack: str) -> Created:
-    """Create a Transit Gateway."""
-    gateway = _new_id("tgw")
-    arn = f"arn:aws:ec2:{get_region()}:{get_account_id()}:transit-gateway/{gateway}"
-    transit_gateways[gateway] = {"Arn": arn, "Properties": dict(properties)}
-    return gateway, {"Id": gateway, "TransitGatewayArn": arn}
-
-
-def delete_transit_gateway(gateway: str, _properties: Properties) -> None:
-    """Delete a Transit Gateway; refused while it has attachments."""
-    holders = [key for key, record in attachments.items() if record["TransitGatewayId"] == gateway]
-    if holders:
-        raise RefusedError(f"IncorrectState: {gateway} has non-deleted attachments: {', '.join(holders)}")
-    transit_gateways.pop(gateway, None)
-
-
-def create_attachment(_name: str, properties: Properties, _stack: str) -> Created:
-    """Attach a VPC to a Transit Gateway, by one subnet for each Availability Zone."""
-    require(transit_gateways, properties["TransitGatewayId"], "InvalidTransitGatewayID.NotFound")
-    subnets = [require(ec2._subnets, key, "InvalidSubnetID.NotFound") for key in properties["SubnetIds"]]
-    zones = [subnet.get("AvailabilityZone") for subnet in subnets]
-    if len(set(zones)) < len(zones):
-        raise RefusedError("DuplicateSubnetsInSameZone: more than one subnet in the same Availability Zone")
-    attachment = _new_id("tgw-attach")
-    attachments[attachment] = dict(properties)
-    return attachment, {"Id": attachment}
-
-
-def delete_attachment(attachment: str, _properties: Properties) -> None:
-    """Detach a VPC."""
-    attachments.pop(attachment, None)
-
-
 def delete_subnet(subnet: str, _properties: Properties) -> None:
     """Delete a subnet; refused while something has a network interface in it."""
     nats = [key for key, nat in ec2._nat_gateways.items() if nat["SubnetId"] == subnet]
@@ -149,8 +113,6 @@ _stock_create_peering = ec2._create_vpc_peering_connection
 HANDLERS = {
     "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
     "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
-    "AWS::EC2::TransitGateway": {"create": create_transit_gateway, "delete": delete_transit_gateway},
-    "AWS::EC2::TransitGatewayAttachment": {"create": create_attachment, "delete": delete_attachment},
 }
 #: Resource types that ministack has, and deletes though something depends on them.
 OVERRIDES = {"AWS::EC2::Subnet": {"delete": delete_subnet}}
