@@ -14,7 +14,9 @@ from dask_regions.cli.check import check
 from dask_regions.cli.conventions import ExitCode, exit_code
 from dask_regions.cli.deploying.config import config
 from dask_regions.cli.deploying.deploy import deploy
+from dask_regions.cli.deploying.images import images
 from dask_regions.cli.deploying.leave import leave
+from dask_regions.cli.deploying.quotas import quotas
 from dask_regions.cli.deploying.remove import remove
 from dask_regions.cli.pools import pools, scale
 from dask_regions.cli.scheduler import scheduler
@@ -115,5 +117,18 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
     ctx.obj = Options(local=local, aws=aws)
 
 
-for _command in (check, config, deploy, leave, pools, remove, scale, scheduler, search, sync):
+for _command in (
+    check,
+    config,
+    deploy,
+    images,
+    leave,
+    pools,
+    quotas,
+    remove,
+    scale,
+    scheduler,
+    search,
+    sync,
+):
     main.add_command(_command)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dask_regions.aws.deployment.account import disabled_regions, who
 from dask_regions.aws.deployment.stacks import Stack, look
-from dask_regions.deploy.checkout import CLIENT_TEMPLATE, WORKER_TEMPLATE, Checkout
-from dask_regions.deploy.samconfig.parameters import declarations, given
+from dask_regions.deploy.checkout import Checkout
+from dask_regions.deploy.samconfig.parameters import complete, declarations, given, template_of
 from dask_regions.deploy.states import Step, conflicts, stack_names, step
 from dask_regions.errors import ConfigurationError, NotFoundError, UnavailableError
 from dask_regions.models import Configuration, Region
@@ -46,10 +46,6 @@ class System:
     def client(self) -> str:
         """Its client Region."""
         return self.configuration.client_region.name
-
-    def template(self, region: Region) -> Path:
-        """Return the path of the template of a Region's stack."""
-        return self.checkout.root / (CLIENT_TEMPLATE if region.client else WORKER_TEMPLATE)
 
 
 @dataclass(frozen=True)
@@ -99,12 +95,8 @@ class Plan:
         in ``datasets.yaml``, or has another default in a new release, is named here.
         """
         values = given(self.system.configuration, region, self.system.checkout)
-        defaults = {
-            name: str(declaration.default)
-            for name, declaration in declarations(self.system.template(region)).items()
-            if declaration.default is not None
-        }
-        target = {**defaults, **values}
+        target = complete(self.system.configuration, region, self.system.checkout)
+        defaults = dict(target)
         if IMAGE_TAG in target:
             target[IMAGE_TAG] = self.image_tags[region.name]
         _, name = stack_names(self.system.name, client=region.client)
@@ -173,7 +165,7 @@ def plan(system: System, names: Sequence[str], tag: str | None, version: str) ->
 
 
 def _default_tag(system: System, region: Region) -> str | None:
-    declaration = declarations(system.template(region)).get(IMAGE_TAG)
+    declaration = declarations(template_of(region, system.checkout)).get(IMAGE_TAG)
     return str(declaration.default) if declaration and declaration.default is not None else None
 
 

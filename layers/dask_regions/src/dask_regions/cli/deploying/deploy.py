@@ -11,6 +11,7 @@ from rich.text import Text
 
 from dask_regions.aws.deployment.stacks import look
 from dask_regions.cli.conventions import console, json_option, show_json, table
+from dask_regions.cli.deploying.quotas import warn_of_quotas
 from dask_regions.cli.deploying.system import confirm, find, progress, samconfig_option, yes_option
 from dask_regions.deploy.bringing_up import bring_up, commands
 from dask_regions.deploy.images.building import (
@@ -68,6 +69,7 @@ def deploy(
     system.checkout.program("sam")
     made = plan(system, regions, tag, version("dask-regions"))
     _show(made)
+    warn_of_quotas(system, made.regions)
     confirm("Go on?", yes=yes)
     bring_up(made, sam, _builder(system, build, sam), say)
     _show_outcome(system, made, as_json=as_json)

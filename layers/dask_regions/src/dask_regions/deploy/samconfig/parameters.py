@@ -16,7 +16,7 @@ from dask_regions.deploy.profiles import client_parameters, worker_parameters
 from dask_regions.errors import ConfigurationError
 from dask_regions.models import Configuration, Dataset, Region
 
-__all__ = ["Declaration", "declarations", "given"]
+__all__ = ["Declaration", "complete", "declarations", "given", "template_of"]
 
 
 class Declaration(BaseModel):
@@ -80,7 +80,7 @@ def given(configuration: Configuration, region: Region, checkout: Checkout) -> d
     ConfigurationError
         One line for every parameter of the Region that its template lacks, or would refuse.
     """
-    declared = declarations(checkout.root / (CLIENT_TEMPLATE if region.client else WORKER_TEMPLATE))
+    declared = declarations(template_of(region, checkout))
     by_hand = _texts(region.parameters)
     if region.client:
         values = _texts(client_parameters(configuration.system)) | _of_client(configuration)
@@ -91,6 +91,28 @@ def given(configuration: Configuration, region: Region, checkout: Checkout) -> d
     if problems := list(_problems(region.name, values, declared)):
         raise ConfigurationError(*problems)
     return {name: value for name, value in values.items() if value or declared[name].default != ""}
+
+
+def complete(configuration: Configuration, region: Region, checkout: Checkout) -> dict[str, str]:
+    """Return all parameters of a Region's stack: what it is given, and the template's defaults.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`given` does.
+    """
+    declared = declarations(template_of(region, checkout))
+    defaults = {
+        name: str(declaration.default)
+        for name, declaration in declared.items()
+        if declaration.default is not None
+    }
+    return defaults | given(configuration, region, checkout)
+
+
+def template_of(region: Region, checkout: Checkout) -> Path:
+    """Return the path of the template of a Region's stack."""
+    return checkout.root / (CLIENT_TEMPLATE if region.client else WORKER_TEMPLATE)
 
 
 def _of_client(configuration: Configuration) -> dict[str, str]:
