@@ -10,6 +10,8 @@ from dask_regions.aws.deployment.stacks import look
 from dask_regions.deploy.plan import System
 from dask_regions.deploy.sam import Say
 from dask_regions.errors import NotFoundError, UnavailableError
+from dask_regions.join.rounds import clean
+from dask_regions.join.rounds import leave as take_out
 from dask_regions.names import client_stack
 
 __all__ = ["STATE_MACHINE_OUTPUT", "join", "leave", "separate"]
@@ -68,8 +70,18 @@ def separate(system: System, regions: Sequence[str], say: Say, *, whole: bool) -
     if not regions:
         return
     state_machine = _state_machine(system)
-    if state_machine is not None and not whole and system.client not in regions:
-        _follow(system, state_machine, {"leave": list(regions)}, say)
+    configured = [region.name for region in system.configuration.regions]
+    if whole or system.client in regions or state_machine is None:
+        rounds = clean(system.name, dict.fromkeys([*configured, *regions]))
+    else:
+        rounds = take_out(system.name, system.client, configured, list(regions))
+    for outcome in rounds:
+        for done in outcome.done:
+            say(f"network: {done}")
+        if outcome.action == "again":
+            say(f"network: waiting for {'; '.join(outcome.pending) or 'AWS'}")
+        for refused in outcome.refused:
+            say(f"network: {refused}")
 
 
 def _state_machine(system: System) -> str | None:
