@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from pathlib import Path
 
@@ -16,19 +15,14 @@ from dask_regions.errors import NotFoundError
 ROOT = Path(__file__).parents[3]
 
 
-def copied() -> set[str]:
-    """Return what the Dockerfile copies from its context."""
-    lines = re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "containers/Dockerfile").read_text(), re.MULTILINE)
-    return {source for line in lines for source in line.split()[:-1]}
-
-
-def test_an_upload_has_all_that_the_dockerfile_copies() -> None:
+def test_an_upload_has_all_that_the_dockerfile_copies_and_no_more() -> None:
     with zipfile.ZipFile(io.BytesIO(context(Checkout(ROOT)))) as archive:
-        names = archive.namelist()
-    assert copied()
-    for source in {*copied(), "containers/Dockerfile"}:
-        assert any(name == source or name.startswith(f"{source}/") for name in names), source
-    assert not any("__pycache__" in name for name in names)
+        modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
+    package = "layers/dask_regions/src/dask_regions/__init__.py"
+    assert {"containers/Dockerfile", "uv.lock", "layers/dask_regions/pyproject.toml", package} <= modes.keys()
+    assert modes["uv.lock"] == 0o644
+    assert modes["tools/environment-digest"] == 0o755
+    assert not any("__pycache__" in name or name.startswith(("tests/", ".")) for name in modes)
 
 
 def test_the_same_files_make_the_same_upload() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import stat
 import subprocess
@@ -68,7 +69,7 @@ class DockerBuilder:
         )
         for repository in repositories:
             name = f"{host}/{repository}:{tag}"
-            build = ["build", "--file", "containers/Dockerfile", "--target", repository.rsplit("-", 1)[1]]
+            build = ["build", "--file", _DOCKERFILE, "--target", repository.rsplit("-", 1)[1]]
             run(
                 [docker, *build, "--platform", "linux/amd64", "--tag", name, "."],
                 self.checkout.root,
@@ -77,16 +78,7 @@ class DockerBuilder:
             run([docker, "push", name], self.checkout.root, self.say)
 
 
-#: What the Dockerfile copies.
-_CONTEXT = (
-    "pyproject.toml",
-    "uv.lock",
-    "containers",
-    "layers/dask_regions/pyproject.toml",
-    "layers/dask_regions/README.md",
-    "layers/dask_regions/src",
-    "local/pyproject.toml",
-)
+_DOCKERFILE = "containers/Dockerfile"
 
 
 @dataclass(frozen=True)
@@ -114,15 +106,19 @@ class CodeBuildBuilder:
 
 
 def context(checkout: Checkout) -> bytes:
-    """Return a zip file of what the Dockerfile reads; the same files give the same bytes."""
+    """Return a zip file of the Dockerfile and what it copies; the same files give the same bytes."""
+    dockerfile = (checkout.root / _DOCKERFILE).read_text(encoding="utf-8")
+    copies = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
+    sources = {source for line in copies for source in line.split()[:-1] if not source.startswith("--")}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in _CONTEXT:
+        for name in sorted({_DOCKERFILE, *sources}):
             top = checkout.root / name
             for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
                 if path.is_file() and "__pycache__" not in path.parts:
                     entry = zipfile.ZipInfo(path.relative_to(checkout.root).as_posix())
-                    entry.external_attr = (0o644 | stat.S_IFREG) << 16
+                    mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+                    entry.external_attr = (mode | stat.S_IFREG) << 16
                     archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
