@@ -63,7 +63,7 @@ def test_a_regions_own_parameters_go_before_all_others(shipped: Configuration) -
         ({"MaximumTask": 9}, "its stack has no parameter MaximumTask; did you mean MaximumTasks?"),
         ({"MaximumTasks": 4000}, "MaximumTasks=4000 must be from 1 to 1000; correct it there"),
         ({"MaximumTasks": "many"}, "MaximumTasks=many must be a number; correct it there"),
-        ({"ImageTag": "a b"}, "ImageTag=a b must match"),
+        ({"ImageTag": "a b"}, "ImageTag=a b does not have the form that it must have"),
     ],
 )
 def test_what_a_template_would_refuse_is_refused_before(
@@ -87,4 +87,4 @@ def test_a_value_that_is_not_among_the_allowed_is_told_with_them() -> None:
 def test_each_part_of_a_list_is_held_to_the_pattern() -> None:
     declared = Declaration.model_validate({"Type": "CommaDelimitedList", "AllowedPattern": "^[a-z]+$"})
     assert declared.problem("a,b") is None
-    assert declared.problem("a,1") == "must match ^[a-z]+$"
+    assert declared.problem("a,1") == "does not have the form that it must have"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -21,9 +21,20 @@ from pydantic import BaseModel, ValidationError
 from dask_regions.errors import ConfigurationError
 from dask_regions.models import Configuration, Dataset, Layout, Pool, Region, Replica, System
 
-__all__ = ["load", "parse", "read"]
+__all__ = ["Document", "Place", "Rule", "load", "parse", "read", "suggest"]
 
-_Path = tuple[str | int, ...]
+#: Keys and positions that lead to an entry, e.g. ``("regions", 0, "cidr")``.
+Place = tuple[str | int, ...]
+
+# Where a value has to fit a pattern, these say it in words.
+_FORMS = {
+    "bucket": "write 3 to 63 lower-case letters, digits, hyphens and dots, as S3 has its name",
+    "fsx_path": "write an absolute path, /fsx/<bucket>",
+    "id": "write letters, digits, dots, hyphens and underscores, without spaces",
+    "name": "write 2 to 31 lower-case letters, digits and hyphens, a letter first",
+    "period": "write a number of months or years, like P1M or P10Y",
+    "prefix": "write it without a slash at its start and with one at its end, like CMIP6/, or leave it empty",
+}
 
 _EXAMPLE = (
     "start it with\nregions:\n  - name: eu-west-2\n    client: true\n    cidr: 10.0.0.0/16\ndatasets: []"
@@ -41,13 +52,15 @@ def _as_text(_: _Loader, node: yaml.Node) -> str:
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
-def load(path: str | Path) -> Configuration:
+def load(path: str | Path, rules: Iterable[Rule] = ()) -> Configuration:
     """Read and validate the configuration of a system.
 
     Parameters
     ----------
     path
         The YAML file, ``datasets.yaml`` at the root of the repository.
+    rules
+        Further rules: each is called with the document, and rejects what is wrong in it.
 
     Raises
     ------
@@ -60,7 +73,7 @@ def load(path: str | Path) -> Configuration:
     'eu-west-2'
     """
     file = Path(path)
-    return parse(read(file), file)
+    return parse(read(file), file, rules)
 
 
 def read(file: Path) -> str:
@@ -81,7 +94,7 @@ def read(file: Path) -> str:
         raise ConfigurationError(f"{file}: is not UTF-8 text; give the path of datasets.yaml") from error
 
 
-def parse(text: str, file: Path) -> Configuration:
+def parse(text: str, file: Path, rules: Iterable[Rule] = ()) -> Configuration:
     """Validate what a configuration says.
 
     Parameters
@@ -90,6 +103,8 @@ def parse(text: str, file: Path) -> Configuration:
         YAML.
     file
         Named in messages, and not read.
+    rules
+        As for :func:`load`.
 
     Raises
     ------
@@ -98,28 +113,35 @@ def parse(text: str, file: Path) -> Configuration:
     """
     document = _compose(text, file)
     configuration = _validate(document)
-    _check_rules(document)
+    for rule in (_check_rules, *rules):
+        rule(document)
     if document.problems or configuration is None:
         raise ConfigurationError(*document.report())
     return configuration
 
 
 @dataclass
-class _Document:
-    """What a file says, the line of every entry, and the mistakes found so far."""
+class Document:
+    """What a file says, the line of every entry, and the mistakes seen so far.
+
+    Attributes
+    ----------
+    data
+        As YAML has it: nothing says that it fits the models.
+    """
 
     file: Path
     data: Any = None
-    lines: dict[_Path, int] = field(default_factory=dict)
+    lines: dict[Place, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
-    def line(self, path: _Path) -> int:
+    def line(self, path: Place) -> int:
         """Return the line of an entry, or of the nearest entry around it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def reject(self, path: _Path, problem: str) -> None:
+    def reject(self, path: Place, problem: str) -> None:
         """Record a mistake at an entry."""
         self.problems.append((self.line(path), problem))
 
@@ -134,7 +156,7 @@ class _Document:
             return []
         return [(index, entry) for index, entry in enumerate(listed) if isinstance(entry, dict)]
 
-    def copies(self) -> Iterator[tuple[_Path, dict[Any, Any]]]:
+    def copies(self) -> Iterator[tuple[Place, dict[Any, Any]]]:
         """Yield path and entry of every dataset, and of every replica with what it takes from its dataset."""
         for index, dataset in self.entries("datasets"):
             yield ("datasets", index), dataset
@@ -144,15 +166,19 @@ class _Document:
                     shared = {key: dataset.get(key) for key in ("id", "prefix")}
                     yield ("datasets", index, "replicas", position), {**shared, **replica}
 
-    def texts(self, name: str, key: str) -> Iterator[tuple[_Path, str, dict[Any, Any]]]:
+    def texts(self, name: str, key: str) -> Iterator[tuple[Place, str, dict[Any, Any]]]:
         """Yield path, value and entry for every entry of a list whose value of a key is a string."""
         for index, entry in self.entries(name):
             if isinstance(value := entry.get(key), str):
                 yield (name, index, key), value, entry
 
 
-def _compose(text: str, file: Path) -> _Document:
-    document = _Document(file)
+#: Rejects what is wrong in a document.
+Rule = Callable[[Document], None]
+
+
+def _compose(text: str, file: Path) -> Document:
+    document = Document(file)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
@@ -171,7 +197,7 @@ def _not_yaml(file: Path, error: yaml.YAMLError) -> str:
     return f"{file}:{line}: not YAML: {problem}; check quotes, colons and indentation here"
 
 
-def _locate(document: _Document, node: yaml.Node, path: _Path) -> None:
+def _locate(document: Document, node: yaml.Node, path: Place) -> None:
     """Note the line of every entry, and reject keys that stand twice in one mapping."""
     document.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
@@ -189,7 +215,7 @@ def _locate(document: _Document, node: yaml.Node, path: _Path) -> None:
             _locate(document, value, child)
 
 
-def _validate(document: _Document) -> Configuration | None:
+def _validate(document: Document) -> Configuration | None:
     try:
         return Configuration.model_validate(document.data)
     except ValidationError as error:
@@ -199,15 +225,15 @@ def _validate(document: _Document) -> Configuration | None:
 
 
 def _explain(detail: Any) -> str:
-    path: _Path = detail["loc"]
+    path: Place = detail["loc"]
     name, kind, value = str(path[-1]) if path else "the file", detail["type"], detail["input"]
     if kind == "extra_forbidden":
         known = list(_model_at(path[:-1]).model_fields)
-        return f"unknown key {name!r}; {_suggest(name, known)}"
+        return f"unknown key {name!r}; {suggest(name, known)}"
     if kind == "missing":
         return f"{name!r} is missing; add it here"
     if kind == "literal_error" and name == "layout":
-        return f"unknown layout {value!r}; {_suggest(str(value), list(get_args(Layout)))}"
+        return f"unknown layout {value!r}; {suggest(str(value), list(get_args(Layout)))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{name} must be a mapping of keys and values, not {_kind(value)}; write 'key: value' lines"
     if kind == "tuple_type":
@@ -215,7 +241,9 @@ def _explain(detail: Any) -> str:
     if kind == "value_error":
         return str(detail["ctx"]["error"])
     if kind == "literal_error":
-        return f"{name} {value!r} is wrong; {_suggest(str(value), _choices(detail))}"
+        return f"{name} {value!r} is wrong; {suggest(str(value), _choices(detail))}"
+    if kind == "string_pattern_mismatch" and (form := _FORMS.get(name)):
+        return f"{name} {value!r} is wrong; {form}"
     if kind == "ip_v4_network":
         return f"{name} {value!r} is not an IPv4 block; write it like 10.1.0.0/16, host bits zero"
     return f"{name} {value!r} is wrong; {detail['msg'][0].lower()}{detail['msg'][1:]}"
@@ -225,7 +253,7 @@ def _choices(detail: Any) -> list[str]:
     return re.findall(r"'([^']+)'", detail["ctx"]["expected"])
 
 
-def _model_at(path: _Path) -> type[BaseModel]:
+def _model_at(path: Place) -> type[BaseModel]:
     if path and path[-1] == "pool":
         return Pool
     if "replicas" in path:
@@ -234,7 +262,8 @@ def _model_at(path: _Path) -> type[BaseModel]:
     return models.get(path[0], Configuration) if path else Configuration
 
 
-def _suggest(word: str, known: list[str]) -> str:
+def suggest(word: str, known: list[str]) -> str:
+    """Return the advice for a word that is not among the known ones."""
     near = difflib.get_close_matches(word, known, n=1)
     if near:
         return f"did you mean {near[0]!r}? Known: {', '.join(known)}"
@@ -245,7 +274,7 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else f"{type(value).__name__} {value!r}"
 
 
-def _check_rules(document: _Document) -> None:
+def _check_rules(document: Document) -> None:
     _check_unique(document, "regions", "name", "Region")
     _check_unique(
         document, "datasets", "id", "dataset", ", or list its other Region under 'replicas' of the first"
@@ -257,7 +286,7 @@ def _check_rules(document: _Document) -> None:
     _check_prefixes(document)
 
 
-def _check_unique(document: _Document, name: str, key: str, what: str, more: str = "") -> None:
+def _check_unique(document: Document, name: str, key: str, what: str, more: str = "") -> None:
     first: dict[str, int] = {}
     for path, value, _ in document.texts(name, key):
         if value in first:
@@ -269,7 +298,7 @@ def _check_unique(document: _Document, name: str, key: str, what: str, more: str
             first[value] = document.line(path)
 
 
-def _check_networks(document: _Document) -> None:
+def _check_networks(document: Document) -> None:
     networks = []
     for path, text, entry in document.texts("regions", "cidr"):
         try:
@@ -284,7 +313,7 @@ def _check_networks(document: _Document) -> None:
             )
 
 
-def _check_client(document: _Document) -> None:
+def _check_client(document: Document) -> None:
     regions = document.entries("regions")
     clients = [(index, region.get("name")) for index, region in regions if region.get("client") is True]
     if regions and not clients:
@@ -296,7 +325,7 @@ def _check_client(document: _Document) -> None:
         document.reject(("regions", index, "client"), problem)
 
 
-def _check_pools(document: _Document) -> None:
+def _check_pools(document: Document) -> None:
     regions = {str(region.get("name")): region for _, region in document.entries("regions")}
     for path, dataset in document.copies():
         name = dataset.get("region")
@@ -307,7 +336,7 @@ def _check_pools(document: _Document) -> None:
             document.reject(
                 path,
                 f"dataset {dataset.get('id')!r} is in Region {name!r}, which is not listed under regions; "
-                f"{_suggest(name, list(regions)) if regions else 'list it there'}",
+                f"{suggest(name, list(regions)) if regions else 'list it there'}",
             )
         elif regions[name].get("pool") is None:
             document.reject(
@@ -317,8 +346,8 @@ def _check_pools(document: _Document) -> None:
             )
 
 
-def _check_replicas(document: _Document) -> None:
-    first: dict[tuple[_Path, str], int] = {}
+def _check_replicas(document: Document) -> None:
+    first: dict[tuple[Place, str], int] = {}
     for path, entry in document.copies():
         region, place = entry.get("region"), (*path, "region")
         if not isinstance(region, str):
@@ -333,7 +362,7 @@ def _check_replicas(document: _Document) -> None:
             first[path[:2], region] = document.line(place)
 
 
-def _check_prefixes(document: _Document) -> None:
+def _check_prefixes(document: Document) -> None:
     placed = [
         ((*path, "bucket"), entry["bucket"], str(entry.get("prefix") or ""), entry.get("id"))
         for path, entry in document.copies()

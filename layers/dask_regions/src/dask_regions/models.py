@@ -26,7 +26,7 @@ def _region_name(name: str) -> str:
 RegionName = Annotated[str, AfterValidator(_region_name)]
 Access = Literal["fsx", "s3"]
 Layout = Literal["cmip6", "era5", "era5-ncar", "netcdf", "zarr"]
-_BUCKET = r"^[a-z0-9.-]{3,63}$"
+_BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _PREFIX = r"^$|^[^/].*/$"
 
 

@@ -8,6 +8,7 @@ import click
 
 from dask_regions.cli.conventions import console, json_option, show_json, table
 from dask_regions.cli.system import Options, System
+from dask_regions.deploy.checking.rules import check as check_file
 from dask_regions.models import Configuration
 
 __all__ = ["check"]
@@ -20,14 +21,19 @@ __all__ = ["check"]
 def check(options: Options, file: Path | None, as_json: bool) -> None:
     """Validate datasets.yaml, and show what it says.
 
-    Every mistake is reported at once, each with its line and how to mend it.
+    Every mistake is reported at once, each with its line and how to mend it: also what the templates would
+    refuse. Nothing is asked of AWS.
 
     \b
     Examples:
       dask-regions check
       dask-regions check other/datasets.yaml
     """
-    configuration = System.find(options).configuration(file)
+    system = System.find(options)
+    path = file or system.settings.datasets_file or Path("datasets.yaml")
+    # A local system runs what no template has to take.
+    own = system.local is not None and file is None
+    configuration = system.configuration(path) if own else check_file(path)
     if as_json:
         show_json(_document(configuration))
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dask_regions.cli.system import System as Selected
+from dask_regions.deploy.checking.rules import check
 from dask_regions.deploy.checkout import Checkout
 from dask_regions.deploy.plan import System
 from dask_regions.deploy.sam import Say
@@ -33,7 +33,7 @@ def find(samconfig: Path | None) -> System:
     checkout = Checkout.find(Path.cwd())
     settings = Settings.from_environment()
     datasets = settings.datasets_file or checkout.root / "datasets.yaml"
-    configuration = Selected(settings, None).configuration(datasets)
+    configuration = check(datasets, checkout.root)
     set_default(AWS_DEFAULT_REGION=configuration.client_region.name)
     path = (samconfig or checkout.root / "samconfig.toml").absolute()
     return System(configuration, checkout, path, datasets)

@@ -25,6 +25,7 @@ class Declaration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: str = Field(alias="Type")
+    description: str = Field(default="", alias="Description")
     default: str | int | float | None = Field(default=None, alias="Default")
     allowed_values: tuple[str | int | float, ...] = Field(default=(), alias="AllowedValues")
     allowed_pattern: str = Field(default="", alias="AllowedPattern")
@@ -39,7 +40,7 @@ class Declaration(BaseModel):
             return self._problem_of_number(value)
         parts = value.split(",") if self.kind == "CommaDelimitedList" else [value]
         if any(not re.search(self.allowed_pattern, part) for part in parts):
-            return f"must match {self.allowed_pattern}"
+            return "does not have the form that it must have"
         return None
 
     def _problem_of_number(self, value: str) -> str | None:
@@ -129,7 +130,8 @@ def _of_client(configuration: Configuration) -> dict[str, str]:
 def _of_worker(configuration: Configuration, region: Region) -> dict[str, str]:
     client = configuration.client_region
     datasets = configuration.datasets_of(region.name)
-    mounted = sorted({dataset.bucket for dataset in datasets if getattr(dataset, "access", "fsx") == "fsx"})
+    # In the order of the file: a bucket that is added at its end leaves the links of the others alone.
+    mounted = list(dict.fromkeys(dataset.bucket for dataset in datasets if dataset.access == "fsx"))
     arns = _arns(region.name, datasets)
     pool = region.pool
     return {
@@ -160,7 +162,10 @@ def _problems(region: str, values: Mapping[str, str], declared: Mapping[str, Dec
             advice = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(declared))}"
             yield f"datasets.yaml: Region {region}: its stack has no parameter {name}; {advice}"
         elif problem := declared[name].problem(value):
-            yield f"datasets.yaml: Region {region}: {name}={value} {problem}; correct it there"
+            yield (
+                f"datasets.yaml: Region {region}: {name}={value} {problem}; correct it there. The template "
+                f"says: {declared[name].description}"
+            )
     for name, declaration in declared.items():
         if declaration.default is None and name not in values:
             yield (
