@@ -129,7 +129,8 @@ def test_an_update_keeps_the_size_of_the_pool_and_its_file_system(account: Emula
     for change in (
         {"ImageTag": "second"},
         {"ImageTag": "second", "DatasetBuckets": "tides-a,tides-b,tides-c"},
-        {"ImageTag": "second", "DatasetBuckets": "tides-a,tides-b,tides-c", "MaximumTasks": "5"},
+        {"ImageTag": "second", "DatasetBuckets": "tides-a,,tides-c", "MaximumTasks": "5"},
+        {"ImageTag": "second", "DatasetBuckets": ",tides-d,tides-c", "MaximumTasks": "5"},
     ):
         messages = deploy(account, **change)
         assert status(account) == "UPDATE_COMPLETE", messages

@@ -252,7 +252,8 @@ def depends(resources: dict[str, Any], logical: str) -> set[str]:
     """Return what a resource is created after, and so deleted before."""
     text = json.dumps(resources[logical].get("Properties", {}))
     named = {name for name in resources if f'"Ref": "{name}"' in text or f'["{name}"' in text}
-    named |= {resources[logical].get("DependsOn", logical)}
+    after = resources[logical].get("DependsOn", [])
+    named |= {after} if isinstance(after, str) else set(after)
     direct = named - {logical}
     return direct.union(*(depends(resources, name) for name in direct))
 

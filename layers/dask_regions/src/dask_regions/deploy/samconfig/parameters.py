@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dask_regions.deploy.checkout import CLIENT_TEMPLATE, WORKER_TEMPLATE, Checkout
 from dask_regions.deploy.profiles import client_parameters, worker_parameters
+from dask_regions.deploy.samconfig.places import earlier_places, places
 from dask_regions.errors import ConfigurationError
 from dask_regions.models import Configuration, Dataset, Region
 
@@ -86,7 +87,9 @@ def given(configuration: Configuration, region: Region, checkout: Checkout) -> d
     if region.client:
         values = _texts(client_parameters(configuration.system)) | _of_client(configuration)
     else:
-        values = _texts(worker_parameters(configuration.system)) | _of_worker(configuration, region)
+        values = _texts(worker_parameters(configuration.system)) | _of_worker(
+            configuration, region, earlier_places(checkout.root / "samconfig.toml", region.name)
+        )
     named = {"SystemName": configuration.system.name}
     values = named | {name: value for name, value in values.items() if name in declared} | by_hand
     if problems := list(_problems(region.name, values, declared)):
@@ -127,11 +130,10 @@ def _of_client(configuration: Configuration) -> dict[str, str]:
     }
 
 
-def _of_worker(configuration: Configuration, region: Region) -> dict[str, str]:
+def _of_worker(configuration: Configuration, region: Region, earlier: str) -> dict[str, str]:
     client = configuration.client_region
     datasets = configuration.datasets_of(region.name)
-    # In the order of the file: a bucket that is added at its end leaves the links of the others alone.
-    mounted = list(dict.fromkeys(dataset.bucket for dataset in datasets if dataset.access == "fsx"))
+    mounted = [dataset.bucket for dataset in datasets if dataset.access == "fsx"]
     arns = _arns(region.name, datasets)
     pool = region.pool
     return {
@@ -140,10 +142,8 @@ def _of_worker(configuration: Configuration, region: Region) -> dict[str, str]:
         "ClientCidr": str(client.cidr),
         "NetworkKind": configuration.system.network,
         "Cidr": str(region.cidr),
-        **({"DatasetBucket": mounted[0]} if mounted else {}),
-        "DatasetBuckets": ",".join(mounted),
+        "DatasetBuckets": places(mounted, earlier),
         **({"SourceBucketArns": arns} if arns else {}),
-        "MinimumTasks": str(pool.minimum_tasks if pool else 0),
         "MaximumTasks": str(pool.maximum_tasks if pool else 1),
     }
 
