@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from dask_regions import names
-from testing.templates import template
+from testing.templates import ROOT, template
 
 SYSTEM = "dask-regions"
 CLIENT, SCHEDULER = template("template.yaml"), template("regional_stack/scheduler.yaml")
@@ -119,3 +124,34 @@ def test_the_scheduler_registers_with_the_balancer_where_there_is_one() -> None:
     assert target["TargetGroupArn"] == {"Ref": "DashboardTargetGroupArn"}
     given = properties(CLIENT, "Scheduler")["Parameters"]["DashboardTargetGroupArn"]
     assert given == {"Fn::If": ["Balanced", {"Fn::GetAtt": ["Dashboard", "Outputs.TargetGroupArn"]}, ""]}
+
+
+def test_the_laptop_s_page_signs_requests_as_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/laptop.md").read_text(), re.DOTALL)
+    definitions, *_ = code.partition("\ncatalog = ")
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKID",
+        "AWS_SECRET_ACCESS_KEY": "key",
+        "CLIENT": "eu-west-2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    page: dict[str, Any] = {}
+    exec(definitions, page)
+    request = requests.Request("POST", "https://a1.execute-api.example.org/search", json={"q": ["air"]})
+    page["sign"](request)
+    sent = requests.Session().prepare_request(request)
+    resigned = AWSRequest(
+        sent.method, sent.url, data=sent.body, headers={"X-Amz-Date": sent.headers["X-Amz-Date"]}
+    )
+    resigned.context["timestamp"] = sent.headers["X-Amz-Date"]
+    signer = SigV4Auth(Credentials("AKID", "key"), "execute-api", "eu-west-2")
+    expected = signer.signature(signer.string_to_sign(resigned, signer.canonical_request(resigned)), resigned)
+    assert str(sent.headers["Authorization"]).endswith(f"Signature={expected}")
+
+
+def test_the_laptop_s_target_is_the_container_of_the_task_definition() -> None:
+    page = (ROOT / "docs/laptop.md").read_text()
+    (container,) = properties(SCHEDULER, "TaskDefinition")["ContainerDefinitions"]
+    assert f"containers[?name=='{container['Name']}']" in page
+    assert "--service-name $SYSTEM-scheduler" in page
+    assert properties(SCHEDULER, "Service")["ServiceName"] == {"Fn::Sub": "${SystemName}-scheduler"}
