@@ -17,7 +17,7 @@ from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
 from . import alarms, events, file_systems, notebooks, service_linked_roles, stacks
 from .corrections import nested_stacks, registry, secret
-from .ec2 import flow_logs, gateways, hosts, networks, prefix_lists
+from .ec2 import flow_logs, gateways, hosts, networks, prefix_lists, routes
 from .ecs import capacity, services
 
 Operations = Mapping[str, Callable[..., Any] | bool]
@@ -49,7 +49,8 @@ for module in (
     _add(module.HANDLERS)
 for overriding in (networks, prefix_lists, nested_stacks, capacity, secret, services, service_linked_roles):
     _override(overriding.OVERRIDES)
-ec2._ACTION_MAP.update({**networks.ACTIONS, **gateways.ACTIONS, **prefix_lists.ACTIONS})
+for answering in (networks, gateways, prefix_lists, routes):
+    ec2._ACTION_MAP.update(answering.ACTIONS)
 autoscaling._ACTION_MAP.update(capacity.ACTIONS)
 SERVICE_HANDLERS["fsx"] = file_systems.handle_request
 SERVICE_PATTERNS["fsx"] = {"target_prefixes": ["AWSSimbaAPIService_v20180301"]}

@@ -1,7 +1,7 @@
 """Transit Gateways: attachments of VPCs, peerings between Regions, and their default route tables.
 
-Not proven here: the minutes that an attachment takes (each step is done at once), quotas, other route tables
-than the default one, and that a packet takes a route.
+A peering moves on by one state each time it is described, so that callers have to wait for it. Not proven here:
+the minutes that this takes, quotas, other route tables than the default one, and that a packet takes a route.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ Record = dict[str, Any]
 transit_gateways: AccountRegionScopedDict = AccountRegionScopedDict()
 #: Attachments of VPCs, and both sides of peerings, each in its Region.
 attachments: AccountRegionScopedDict = AccountRegionScopedDict()
+#: States that end by themselves, and what follows.
+_FOLLOWING = {"initiatingRequest": "pendingAcceptance", "pending": "available", "deleting": "deleted"}
 
 
 def _new_id(prefix: str) -> str:
@@ -103,7 +105,11 @@ def describe_attachments(_params: Params) -> Response:
 def describe_peerings(_params: Params) -> Response:
     """Answer DescribeTransitGatewayPeeringAttachments."""
     records = [record for record in attachments.values() if record["ResourceType"] == "peering"]
-    return render("DescribeTransitGatewayPeeringAttachments", {"TransitGatewayPeeringAttachments": records})
+    document = {"TransitGatewayPeeringAttachments": records}
+    response = render("DescribeTransitGatewayPeeringAttachments", document)
+    for record in records:
+        _set_state(record, _FOLLOWING.get(record["State"], record["State"]))
+    return response
 
 
 def describe_tables(_params: Params) -> Response:
@@ -196,6 +202,10 @@ def request_peering(params: Params) -> Response:
         with request_scope(get_account_id(), region):
             if gateway not in transit_gateways:
                 return _refused("InvalidTransitGatewayID.NotFound", f"there is no {gateway} in {region}")
+    for record in attachments.values():
+        both = {record["TransitGatewayId"], record["ResourceId"]} == {gateway for _, gateway in ends}
+        if both and record["State"] not in ("deleting", "deleted"):
+            return _refused("DuplicateTransitGatewayAttachment", "the two are connected already")
     attachment = _new_id("tgw-attach")
     information = [
         {"Region": region, "TransitGatewayId": gateway, "OwnerId": get_account_id()}
@@ -210,7 +220,7 @@ def request_peering(params: Params) -> Response:
                 "ResourceId": ends[1 - number][1],
                 "RequesterTgwInfo": information[0],
                 "AccepterTgwInfo": information[1],
-                "State": "pendingAcceptance",
+                "State": "initiatingRequest",
                 # The accepter's side has no tags of the requester's.
                 "Tags": _tags(params) if number == 0 else [],
                 "SubnetIds": [],
@@ -234,7 +244,7 @@ def accept_peering(params: Params) -> Response:
         return _refused("IncorrectState", "nothing to accept")
     if record["AccepterTgwInfo"]["Region"] != get_region():
         return _refused("InvalidTransitGatewayAttachmentID.NotFound", "it is accepted in the other Region")
-    _set_state(record, "available")
+    _set_state(record, "pending")
     return render("AcceptTransitGatewayPeeringAttachment", {"TransitGatewayPeeringAttachment": record})
 
 
@@ -243,7 +253,9 @@ def delete_peering(params: Params) -> Response:
     record = attachments.get(params["TransitGatewayAttachmentId"][0])
     if record is None or record["State"] == "deleted":
         return _refused("InvalidTransitGatewayAttachmentID.NotFound", "there is no such attachment")
-    _set_state(record, "deleted")
+    if record["State"] not in ("available", "pendingAcceptance"):
+        return _refused("IncorrectState", f"the attachment is {record['State']}")
+    _set_state(record, "deleting")
     return render("DeleteTransitGatewayPeeringAttachment", {"TransitGatewayPeeringAttachment": record})
 
 
