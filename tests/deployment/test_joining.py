@@ -36,6 +36,8 @@ def deploy(account: Emulator, system: str, region: str, kind: str) -> str:
         "NetworkKind": kind,
         "Egress": "nat-gateway",
         "KeyArn": "",
+        "FlowLogs": "false",
+        "LogRetentionDays": "1",
     }
     status = account.create(region, f"{system}-network", TEMPLATE, parameters)
     if status == "CREATE_COMPLETE" and region == CLIENT:

@@ -1,7 +1,8 @@
 """Transit Gateways: attachments of VPCs, peerings between Regions, and their default route tables.
 
-A peering moves on by one state each time it is described, so that callers have to wait for it. Not proven here:
-the minutes that this takes, quotas, other route tables than the default one, and that a packet takes a route.
+A peering moves on by one state each time it is described, so that callers have to wait for it. Not proven
+here: the minutes that this takes, quotas, other route tables than the default one, and that a packet takes a
+route.
 """
 
 from __future__ import annotations
