@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local setup deploy remove test test-long opensearch test-browser test-deploy containers test-containers test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help cost cost-doc demo local setup deploy remove test test-long opensearch test-browser test-deploy containers test-containers test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -28,6 +28,12 @@ deploy: .venv/deploy ## bring the system up in AWS, or change it; ARGS="us-west-
 
 remove: .venv/deploy ## take the system in AWS down; ARGS="us-west-2 --yes"
 	@$(BIN)/dask-regions remove $(ARGS)
+
+cost: .venv/all ## what the system of datasets.yaml costs a month, by Region
+	@$(BIN)/python -m dask_regions_local.costs $(ARGS)
+
+cost-doc: .venv/all ## write docs/cost.md anew from the templates and docs/cost/prices.yaml
+	@$(BIN)/python -m dask_regions_local.costs --document
 
 test: .venv/all opensearch ## set up and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
