@@ -1,4 +1,4 @@
-"""Requests to the API cannot starve the functions that scale, where the account lets concurrency be reserved."""
+"""Requests to the API cannot starve the functions that scale, where concurrency can be reserved."""
 
 from __future__ import annotations
 
