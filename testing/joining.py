@@ -108,6 +108,7 @@ class World:
             configured=frozenset(self.configured),
             regions={region: self._state(region) for region in self.networks},
             registry=self.registry,
+            registry_region=CLIENT if CLIENT in self.networks else "",
             leaving=leaving,
             returning=returning,
             peerings=tuple(peering for peering in self.peerings.values() if self._concerns(peering)),
@@ -117,7 +118,7 @@ class World:
 
     def take_apart(self) -> Observation:
         """Return what a round sees where the whole system is to go."""
-        return replace(self.observe(), client_region="", registry=Registry())
+        return replace(self.observe(), client_region="")
 
     def tick(self) -> None:
         """Let AWS finish what it has begun."""

@@ -15,7 +15,9 @@ from moto import mock_aws
 from moto.ec2.models.transit_gateway_route_tables import TransitGatewayRouteTableBackend
 
 from dask_regions import names
-from dask_regions.errors import ConfigurationError, RequestError
+from dask_regions.aws.networks import parameters
+from dask_regions.aws.networks.parts import Registry
+from dask_regions.errors import ConfigurationError, RequestError, UnavailableError
 from dask_regions.join.rounds import clean, join_regions, leave
 from dask_regions.settings import Settings
 
@@ -182,6 +184,24 @@ def test_a_system_is_taken_apart_when_its_client_stack_is_gone(settings: Setting
             ]
         }
         assert states <= {"deleted"}
+
+
+def test_a_system_that_is_taken_apart_is_not_joined_by_the_next_execution(settings: Settings) -> None:
+    networks = {region: deploy(region) for region in BLOCKS}
+    settle(settings, {})
+    *_, last = clean(SYSTEM, BLOCKS, pause=lambda _: None)
+    assert last.settled
+    outcome = settle(settings, {})
+    assert outcome["joined"] == (CLIENT,)
+    assert routes(networks[WEST]) == {}
+
+
+def test_nothing_is_remembered_where_the_stack_has_no_place_for_it(settings: Settings) -> None:
+    deploy(CLIENT)
+    client("ssm", CLIENT).delete_parameter(Name=names.joined_parameter(SYSTEM))
+    with pytest.raises(UnavailableError, match=r"no parameter .*/joined; deploy the client stack"):
+        parameters.write_registry(SYSTEM, CLIENT, Registry())
+    assert names.joined_parameter(SYSTEM) not in str(client("ssm", CLIENT).describe_parameters())
 
 
 def test_what_is_not_the_system_s_stays(settings: Settings) -> None:

@@ -181,6 +181,8 @@ def test_a_system_is_taken_apart_without_its_configuration(kind: str) -> None:
     assert {peering.status for peering in world.peerings.values()} <= {"deleted"}
     assert {attachment.state for attachment in world.attachments.values()} <= {"deleted"}
     assert all(entries == set() for entries in world.entries.values())
+    # The state machine, which is still there, does not join them meanwhile.
+    assert converge(world).joined == (CLIENT,)
 
 
 def test_the_other_kind_of_network_takes_over_without_an_interruption() -> None:

@@ -46,6 +46,8 @@ class Observation:
     ----------
     client_region
         Empty where the system is taken apart: then no Region is joined with another.
+    registry_region
+        Region in which the registry is; empty where the client Region's stack is gone.
     configured
         Regions of ``datasets.yaml``, the client Region included.
     leaving, returning
@@ -62,6 +64,7 @@ class Observation:
     configured: frozenset[str]
     regions: Mapping[str, RegionState]
     registry: Registry = field(default_factory=Registry)
+    registry_region: str = ""
     leaving: frozenset[str] = frozenset()
     returning: frozenset[str] = frozenset()
     peerings: tuple[Peering, ...] = ()
@@ -76,8 +79,14 @@ class Observation:
 
     @property
     def left(self) -> frozenset[Member]:
-        """VPCs that stay out; one that is published no more needs no mention."""
-        published = {state.network.member for state in self.regions.values()}
+        """VPCs that stay out; one that is published no more needs no mention.
+
+        Where the system is taken apart they are all workers', so that none is joined anew meanwhile.
+        """
+        networks = [state.network for state in self.regions.values()]
+        if not self.client_region:
+            return frozenset(network.member for network in networks if network.role != "client")
+        published = {network.member for network in networks}
         now = {member for member in published if member.region in self.leaving}
         before = {member for member in self.registry.left & published if member.region not in self.returning}
         return frozenset(now | before)

@@ -46,8 +46,9 @@ def observe(
     """
     wanted = frozenset(configured)
     try:
-        registry = parameters.registry(system, client_region) if client_region else Registry()
-        members = registry.joined | registry.left
+        home = client_region or _client_of(system, wanted)
+        registry = parameters.registry(system, home) if home else None
+        members = registry.joined | registry.left if registry else frozenset()
         regions = sorted(wanted | {member.region for member in members} | set(leaving))
         adapters = {region: RegionalNetworks(region, system) for region in regions}
         states = {
@@ -59,7 +60,8 @@ def observe(
             client_region=client_region,
             configured=wanted,
             regions=states,
-            registry=registry,
+            registry=registry or Registry(),
+            registry_region=home if registry else "",
             leaving=frozenset(leaving),
             returning=frozenset(returning),
             peerings=_peerings(adapters.values(), states.values()),
@@ -70,6 +72,12 @@ def observe(
         raise UnavailableError(
             f"the networks of {system} cannot be looked at: {error}; check rights and Regions, and try again"
         ) from error
+
+
+def _client_of(system: str, regions: Iterable[str]) -> str:
+    """Return the Region that publishes itself as the client Region; empty where none does."""
+    published = (parameters.network(system, region) for region in sorted(regions))
+    return next((each.region for each in published if each and each.role == "client"), "")
 
 
 def _state(ec2: RegionalNetworks, network: Network | None) -> RegionState | None:

@@ -194,7 +194,7 @@ def _register(
     observation: Observation, joined: Mapping[str, RegionState], *, removing: bool
 ) -> tuple[list[Register], list[Register]]:
     """Return the entries to write before anything else, and after all else."""
-    region, registry = observation.client_region, observation.registry
+    region, registry = observation.registry_region, observation.registry
     if not region:
         return [], []
     members = frozenset(state.network.member for state in joined.values())

@@ -54,20 +54,31 @@ def hosted_zone_id(system: str, region: str) -> str:
     return "" if document is None else str(document.get("hosted_zone_id", ""))
 
 
-def registry(system: str, region: str) -> Registry:
-    """Return what the reconciler remembers; empty before it has run."""
-    document = _read(joined_parameter(system), region) or {}
+def registry(system: str, region: str) -> Registry | None:
+    """Return what the reconciler remembers, or None where the client Region's stack has no place for it."""
+    document = _read(joined_parameter(system), region)
+    if document is None:
+        return None
     return Registry(_members(document.get("joined", ())), _members(document.get("left", ())))
 
 
 def write_registry(system: str, region: str, value: Registry) -> None:
-    """Remember who is joined, and who has left."""
+    """Remember who is joined, and who has left, in the parameter that the client Region's stack made.
+
+    Raises
+    ------
+    UnavailableError
+        Where there is none: one that is made here would outlive the stack, and keep the next from being made.
+    """
+    name = joined_parameter(system)
+    if _read(name, region) is None:
+        raise UnavailableError(f"{region} has no parameter {name}; deploy the client stack there")
     document = {
         "joined": [_document(member) for member in sorted(value.joined)],
         "left": [_document(member) for member in sorted(value.left)],
     }
     boto3.client("ssm", region_name=region).put_parameter(
-        Name=joined_parameter(system), Value=json.dumps(document), Type="String", Overwrite=True
+        Name=name, Value=json.dumps(document), Type="String", Overwrite=True
     )
 
 
