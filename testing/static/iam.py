@@ -35,6 +35,10 @@ _TASKS = {
         "dask_regions.placement.processes.scheduler",
         "dask_regions.placement.processes.scheduler_preload",
     ),
+    ("regional_stack/client_pool.yaml", "TaskRole"): (
+        "dask_regions.placement.processes.worker",
+        "dask_regions.placement.processes.worker_preload",
+    ),
     ("regional_stack/workers.yaml", "TaskRole"): (
         "dask_regions.placement.processes.worker",
         "dask_regions.placement.processes.worker_preload",

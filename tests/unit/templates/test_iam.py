@@ -30,6 +30,14 @@ NOT_CALLS = {
 }
 #: Actions that a role allows for other code than ours.
 FOR_OTHERS = {
+    ("regional_stack/client_pool.yaml", "TaskRole"): {
+        # As in worker Regions, but for the buckets of datasets.
+        "ssm:GetParameter",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:PutObject",
+    },
     ("regional_stack/workers.yaml", "TaskRole"): {
         # Scientists' computations read buckets and write to the scratch bucket, by s3fs or obstore.
         "s3:AbortMultipartUpload",
@@ -57,6 +65,8 @@ NOT_OURS = {
     ("regional_stack/notebook.yaml", "Role"): "the notebook of a scientist",
     ("regional_stack/scheduler.yaml", "ExecutionRole"): "ECS starts the task with it",
     ("regional_stack/template.yaml", "DeployedRuleRole"): "EventBridge sends events with it",
+    ("regional_stack/client_pool.yaml", "AlarmRuleRole"): "EventBridge sends events with it",
+    ("regional_stack/client_pool.yaml", "ExecutionRole"): "ECS starts the task with it",
     ("regional_stack/workers.yaml", "AlarmRuleRole"): "EventBridge sends events with it",
     ("regional_stack/workers.yaml", "ExecutionRole"): "ECS starts the task with it",
     ("regional_stack/workers.yaml", "HostRole"): "the agent of ECS",

@@ -48,7 +48,8 @@ def test_an_entry_says_what_it_means_where_to_look_and_what_cures_it(name: str) 
 
 
 def test_two_templates_that_one_region_may_have_name_no_alarm_alike() -> None:
-    names = [name for _, name, _ in watched()]
+    # The client Region's pool is never beside a worker Region's.
+    names = [name for template, name, _ in watched() if template != "client_pool.yaml"]
     assert len(names) == len(set(names))
 
 

@@ -113,7 +113,7 @@ class LocalSystem:
         self.datasets_file = self.directory / "datasets.yaml"
         self._configuration: Configuration = load(self._root / DATASETS)
         self.client_region = self._configuration.client_region.name
-        self.regions = tuple(self._configuration.pools)
+        self.regions = tuple(name for name in self._configuration.pools if name != self.client_region)
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> LocalSystem:
@@ -203,6 +203,7 @@ class LocalSystem:
             "CatalogEngine": engine,
             # This machine is the notebook: it has the environment.
             "Notebook": "false",
+            "ClientPoolMaximumTasks": str(client.pool.maximum_tasks if client.pool else 0),
         }
         deployment.deploy(
             name, client.name, self._root / "template.yaml", self._values(client, client_parameters)
@@ -210,7 +211,7 @@ class LocalSystem:
         publish(name, client.name, self.datasets_file)
         template = self._root / "regional_stack" / "template.yaml"
         for region in self._configuration.regions:
-            if region.pool is not None:
+            if region.pool is not None and not region.client:
                 deployment.deploy(name, region.name, template, self._values(region, self._of_pool(region)))
 
     def _of_pool(self, region: Region) -> dict[str, str]:
