@@ -34,7 +34,8 @@ def deploy(account: Emulator, system: str, region: str, kind: str) -> str:
         "Role": "client" if region == CLIENT else "worker",
         "Cidr": BLOCKS[region],
         "NetworkKind": kind,
-        "Egress": "nat-gateway",
+        # Each once, whatever joins the Regions.
+        "Egress": "nat-instance" if kind == "peering" else "nat-gateway",
         "KeyArn": "",
         "FlowLogs": "false",
         "LogRetentionDays": "1",

@@ -14,6 +14,7 @@ from dask_regions_local.emulator.templates import Resource, Stack
 
 STACKS = Path(__file__).parents[3] / "regional_stack"
 NETWORK = yaml_parse((STACKS / "network.yaml").read_text())
+CLIENT = yaml_parse((STACKS.parent / "template.yaml").read_text())
 SCHEDULER = yaml_parse((STACKS / "scheduler.yaml").read_text())
 
 
@@ -107,4 +108,44 @@ def test_the_scheduler_publishes_where_it_is() -> None:
         "address": f"tcp://{names.scheduler_name('climate')}:{dask}",
         "dashboard_url": f"http://{names.scheduler_name('climate')}:{web}/status",
         "hosted_zone_id": "${Namespace.HostedZoneId}",
+    }
+
+
+def test_the_regions_are_joined_hourly_and_whenever_a_stack_or_the_configuration_has_changed() -> None:
+    events = CLIENT["Resources"]["JoinRegionsStateMachine"]["Properties"]["Events"]
+    syncing = CLIENT["Resources"]["SyncCatalogStateMachine"]["Properties"]["Events"]
+    assert events["Hourly"]["Properties"]["Schedule"] == "rate(1 hour)"
+    assert {name: event["Properties"] for name, event in events.items() if name != "Hourly"} == {
+        name: syncing[name]["Properties"] for name in ("Deployed", "RegionDeployed", "Published")
+    }
+    assert "State" not in events["Hourly"]["Properties"], "it is not disabled"
+
+
+def test_the_registry_is_in_the_stack_and_is_deleted_with_it() -> None:
+    parameter = CLIENT["Resources"]["JoinedParameter"]["Properties"]
+    assert parameter["Name"]["Fn::Sub"].replace("${SystemName}", "climate") == names.joined_parameter(
+        "climate"
+    )
+    assert json.loads(parameter["Value"]) == {"joined": [], "left": []}
+
+
+def test_what_the_reconciler_changes_has_the_system_s_tag_or_gets_it() -> None:
+    properties = CLIENT["Resources"]["JoinRegionsFunction"]["Properties"]
+    (statements,) = (policy["Statement"] for policy in properties["Policies"] if "Statement" in policy)
+    untagged = set()
+    for statement in statements:
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        conditions = json.dumps(statement.get("Condition", {}))
+        if "ResourceTag/system" not in conditions and "RequestTag/system" not in conditions:
+            untagged |= {
+                action for action in actions if action.startswith("ec2:") and "Describe" not in action
+            }
+    # The Region that accepts does not see the requester's tags, and a gateway's default route table has none.
+    assert untagged == {
+        "ec2:AcceptTransitGatewayPeeringAttachment",
+        "ec2:AcceptVpcPeeringConnection",
+        "ec2:CreateTransitGatewayRoute",
+        "ec2:DeleteTransitGatewayRoute",
+        "ec2:ReplaceTransitGatewayRoute",
+        "ec2:SearchTransitGatewayRoutes",
     }
