@@ -157,6 +157,20 @@ def test_a_region_whose_stack_was_deleted_without_leaving_is_cleared() -> None:
     assert world.zone == {(CLIENT, "vpc-00"), (WEST, "vpc-10")}
 
 
+@pytest.mark.parametrize("made", range(1, 9))
+def test_an_execution_that_stops_after_any_call_is_taken_up_by_the_next(made: int) -> None:
+    world = deployed(WEST, EAST)
+    converge(world)
+    world.delete(EAST)
+    world.configured.remove(EAST)
+    for call in plan(world.observe()).calls[:made]:
+        world.make(call)
+    assert converge(world).settled
+    assert [route for route in world.routes[WEST] if not route.active] == []
+    assert (EAST, "vpc-20") not in world.zone
+    assert "10.2.0.0/16" not in world.entries[WEST]
+
+
 def test_a_new_network_of_a_region_takes_the_place_of_the_old() -> None:
     world = deployed(WEST, EAST)
     converge(world)
