@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dask_regions.aws.deployment import images, leftovers
-from dask_regions.aws.deployment.stacks import Stack, delete, failures, look, settle
+from dask_regions.aws.deployment.stacks import Stack, delete, failures, look, resources, settle
 from dask_regions.deploy.bringing_up import IncompleteError
 from dask_regions.deploy.images.replication import with_system, without_system
 from dask_regions.deploy.joining import separate
@@ -23,7 +23,7 @@ from dask_regions.names import builder_stack, client_stack, images_stack, worker
 
 __all__ = ["Removal", "look_up", "take_down"]
 
-#: A deletion is tried once more: interfaces of functions and load balancers may outlive the first.
+#: A deletion is tried once more: functions' interfaces may outlive the first, and logs arrive meanwhile.
 _ATTEMPTS = 2
 _PARALLEL_STACKS = 16
 #: sam makes it in each Region for itself, and other projects may use it.
@@ -90,9 +90,6 @@ def take_down(removal: Removal, say: Say) -> list[str]:
     separate(system, list(dict.fromkeys(stack.region for stack in running)), say, whole=removal.whole)
     _delete_all(running, say)
     _stop_replicating(removal, say)
-    for stack in rest:
-        if stack.name == builder_stack(name) and (bucket := stack.outputs.get("SourceBucketName")):
-            leftovers.empty_bucket(stack.region, bucket)
     _delete_all(rest, say)
     return _left(removal)
 
@@ -112,6 +109,7 @@ def _delete(stack: Stack, say: Say) -> str | None:
             if current is not None and step(current) is Step.WAIT:
                 current = settle(current, say)
             if current is not None:
+                _empty_buckets(current)
                 current = delete(current, say)
             if current is None:
                 say(f"{stack.region}: the stack {stack.name} is gone")
@@ -121,6 +119,12 @@ def _delete(stack: Stack, say: Say) -> str | None:
     except DaskRegionsError as error:
         return f"{stack.region}: {error}"
     return f"{stack.region}: the stack {stack.name} is {current.status}: {reasons}"
+
+
+def _empty_buckets(stack: Stack) -> None:
+    """Empty the buckets that a stack has made, which CloudFormation would not delete otherwise."""
+    for bucket in resources(stack.region, stack.identifier, "AWS::S3::Bucket"):
+        leftovers.empty_bucket(stack.region, bucket)
 
 
 def _stop_replicating(removal: Removal, say: Say) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from dask_regions.aws.deployment.account import readable_errors
 from dask_regions.errors import UnavailableError
 
-__all__ = ["Stack", "delete", "failures", "look", "settle"]
+__all__ = ["Stack", "delete", "failures", "look", "resources", "settle"]
 
 #: A client Region takes some 30 minutes, of which OpenSearch is most; CloudFormation's own limits are longer.
 SETTLE_LIMIT_SECONDS = 2 * 3600
@@ -113,6 +113,21 @@ def delete(stack: Stack, say: Callable[[str], None]) -> Stack | None:
     say(f"{stack.region}: deleting the stack {stack.name}")
     current = look(stack.region, stack.identifier)
     return settle(current, say) if current else None
+
+
+def resources(region: str, identifier: str, kind: str) -> list[str]:
+    """Return the physical ids of a stack's resources of a type, and of those of the stacks nested in it."""
+    client = boto3.client("cloudformation", region_name=region)
+    with readable_errors(f"list the resources of {identifier} in {region}"):
+        entries = [
+            entry
+            for page in client.get_paginator("list_stack_resources").paginate(StackName=identifier)
+            for entry in page["StackResourceSummaries"]
+            if entry.get("PhysicalResourceId") and entry["ResourceStatus"] != "DELETE_COMPLETE"
+        ]
+    own = [entry["PhysicalResourceId"] for entry in entries if entry["ResourceType"] == kind]
+    nested = [entry for entry in entries if entry["ResourceType"] == "AWS::CloudFormation::Stack"]
+    return own + [name for entry in nested for name in resources(region, entry["PhysicalResourceId"], kind)]
 
 
 def failures(stack: Stack) -> list[str]:
