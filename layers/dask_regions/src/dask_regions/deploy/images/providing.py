@@ -10,8 +10,13 @@ from dask_regions.deploy.images.building import Builder
 from dask_regions.deploy.images.replication import repositories, with_system
 from dask_regions.deploy.plan import Plan
 from dask_regions.deploy.sam import Say
+from dask_regions.deploy.samconfig.parameters import complete
+from dask_regions.errors import NotFoundError
 
 __all__ = ["Held", "needed", "provide", "replicate"]
+
+#: Architecture of what Docker and CodeBuild are asked for; the scheduler's stack has no other.
+_BUILT_FOR = "x86_64"
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,30 @@ def provide(plan: Plan, builder: Builder, say: Say) -> None:
     client = plan.system.client
     absent = [image for image in needed(plan) if not image.present]
     for tag in dict.fromkeys(image.tag for image in absent if image.region == client):
-        repositories_without = [
-            image.repository for image in absent if (image.region, image.tag) == (client, tag)
-        ]
-        if not _fetch(plan, repositories_without, tag, say):
-            builder.build(tag, repositories_without)
+        lacking = [image.repository for image in absent if (image.region, image.tag) == (client, tag)]
+        if not _fetch(plan, lacking, tag, say):
+            _refuse_other_architectures(plan, tag, lacking)
+            builder.build(tag, lacking)
     for image in absent:
         if image.region != client and images.digest(image.region, image.repository, image.tag) is None:
             images.copy(image.repository, image.tag, client, image.region, say)
+
+
+def _refuse_other_architectures(plan: Plan, tag: str, lacking: Sequence[str]) -> None:
+    """Raise where the workers' image would have to run on other processors than those it is built for."""
+    system = plan.system
+    others = [
+        region.name
+        for region in system.configuration.regions
+        if complete(system.configuration, region, system.checkout).get("Architecture") == "arm64"
+    ]
+    worker = repositories(system.name)[1]
+    if others and worker in lacking:
+        raise NotFoundError(
+            f"{', '.join(others)} wants an image {worker}:{tag} for arm64, and only {_BUILT_FOR} is built "
+            "here; push one for both by hand (`docker buildx build --platform linux/amd64,linux/arm64 --push`, "
+            "see containers/README.md), or take Architecture away in datasets.yaml"
+        )
 
 
 def _fetch(plan: Plan, names: Sequence[str], tag: str, say: Say) -> bool:
