@@ -78,7 +78,7 @@ def _refuse_other_architectures(plan: Plan, tag: str, lacking: Sequence[str]) ->
     if others and worker in lacking:
         raise NotFoundError(
             f"{', '.join(others)} wants an image {worker}:{tag} for arm64, and only {_BUILT_FOR} is built "
-            "here; push one for both by hand (`docker buildx build --platform linux/amd64,linux/arm64 --push`, "
+            "here; push one for both by hand (`docker buildx build --platform linux/amd64,linux/arm64`, "
             "see containers/README.md), or take Architecture away in datasets.yaml"
         )
 
