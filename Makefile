@@ -10,7 +10,7 @@ export AWS_DEFAULT_REGION ?= eu-west-2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help cost cost-doc demo local setup deploy remove test test-long opensearch test-browser test-deploy containers test-containers test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
+.PHONY: help cost cost-doc demo local setup deploy remove test test-long opensearch test-browser test-deploy test-mistakes containers test-containers test-faults test-upstream check format bench-wan bench-planning bench-catalog bench-sync clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,9 @@ test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr
 
 test-deploy: .venv/all .cache/deployment/.installed ## deploy the templates into an emulated AWS account
 	$(BIN)/pytest -m deployment $(PYTEST_ARGS)
+
+test-mistakes: .venv/all .cache/asl-validator/.installed ## seed mistakes into templates, and see them caught
+	@$(BIN)/python -m testing.deployment.mistakes $(ARGS)
 
 containers: .venv/all ## build the images of scheduler and workers (root where no Docker runs)
 	@$(BIN)/python -m testing.containers.images

@@ -52,11 +52,13 @@ def check(root: Path = ROOT) -> Iterator[str]:
             yield from (f"{template}, {name}: {problem}" for problem in problems)
             files.append(Path(directory, definition.name))
             files[-1].write_text(text, encoding="utf-8")
-        program = [_VALIDATOR / "node", _VALIDATOR / "node_modules" / ".bin" / "asl-validator"]
-        command = [str(word) for word in (*program, "--json-path", *files)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            yield (done.stdout + done.stderr).replace(f"{directory}/", "statemachines/")
+        program = [str(_VALIDATOR / "node"), str(_VALIDATOR / "node_modules" / ".bin" / "asl-validator")]
+        for file in files:
+            # One at a time: of several, asl-validator looks at the first.
+            command = [*program, "--json-path", str(file)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                yield (done.stdout + done.stderr).replace(f"{directory}/", "statemachines/")
 
 
 def main() -> int:
