@@ -20,7 +20,7 @@ from dask_regions.models import Configuration
 from dask_regions.names import LATEST_SYNC_REPORT, METRIC_NAMESPACE, SYNC_METRICS
 from dask_regions.sync import importing, planning
 from dask_regions.sync.metrics import publish
-from dask_regions.sync.planning import SyncRunningError
+from dask_regions.sync.planning import SyncRunningError, SyncWaitsError
 from dask_regions.sync.prices import dollars
 from dask_regions.sync.steps import Counts, Import, PlanRequest, SwapRequest, begun
 from dask_regions.sync.swapping import swap as swap_step
@@ -143,6 +143,22 @@ def test_a_sync_beside_an_earlier_one_is_refused_by_its_name(running: tuple[Runn
     with pytest.raises(SyncRunningError, match=running[-1].arn):
         plan({}, catalog, running)
     assert catalog.begun == []
+
+
+def test_a_sync_that_may_wait_is_told_to_look_again() -> None:
+    running = (OWN, other("c", -1))
+    catalog = FakeCatalog()
+    with pytest.raises(SyncWaitsError, match=running[-1].arn):
+        plan({"wait": True}, catalog, running)
+    assert catalog.begun == []
+    assert plan({"wait": True}, running=(OWN,))["regions"]
+    (retrier,) = [
+        each
+        for each in json.loads(MACHINE.read_text())["States"]["Plan"]["Retry"]
+        if "SyncWaitsError" in each["ErrorEquals"]
+    ]
+    # A sync takes an hour or two at most.
+    assert retrier["IntervalSeconds"] * retrier["MaxAttempts"] >= 4 * 3600
 
 
 def test_the_history_of_an_execution_has_room_for_all_shards() -> None:

@@ -257,7 +257,17 @@ def test_a_stack_that_was_deployed_starts_a_sync() -> None:
     assert regional["EventBusName"] == {"Ref": "SchedulerBus"}
     assert regional["Pattern"].items() <= rule["EventPattern"].items()
     assert rule["Targets"][0]["Arn"] == WORKERS["Resources"]["AlarmRule"]["Properties"]["Targets"][0]["Arn"]
-    assert own["Input"] == regional["Input"] == "{}"
+    assert {event["Properties"]["Input"] for event in events.values()} == {'{"wait": true}'}
+
+
+def test_what_is_published_starts_a_sync() -> None:
+    events = CLIENT["Resources"]["SyncCatalogStateMachine"]["Properties"]["Events"]
+    # "Monitoring Parameter Store changes with EventBridge", AWS Systems Manager user guide.
+    pattern = events["Published"]["Properties"]["Pattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.ssm"], ["Parameter Store Change"])
+    (name,) = pattern["detail"]["name"]
+    assert with_system_name(name) == names.configuration_parameter(SYSTEM)
+    assert pattern["detail"]["operation"] == ["Update"]
 
 
 def test_a_sync_may_look_for_others_of_its_state_machine_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,9 +15,11 @@ from moto import mock_aws
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from dask_regions.aws import cloudwatch
+from dask_regions.aws import cloudwatch, configuration
 from dask_regions.models import Pool
+from dask_regions.names import configuration_parameter
 from dask_regions.placement.pools import publish
+from dask_regions.placement.pools.demand import measure
 from dask_regions.placement.pools.publish import Publisher
 from dask_regions.scaling import Damping, Difference
 
@@ -89,6 +92,43 @@ async def test_without_a_configuration_nothing_is_published(
     before = set(scheduler.periodic_callbacks)
     assert publish.publish_demand(scheduler) is None
     assert set(scheduler.periodic_callbacks) == before
+
+
+async def test_a_running_scheduler_follows_what_is_published(
+    aws: None, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DATASETS_FILE", raising=False)
+    monkeypatch.setenv("CLIENT_REGION", "eu-west-2")
+    monkeypatch.setenv("SYSTEM_NAME", "tides")
+    now = [0.0]
+    monkeypatch.setattr(configuration, "monotonic", lambda: now[0])
+    location: Any = {"LocationConstraint": "eu-west-2"}
+    s3 = boto3.client("s3", region_name="eu-west-2")
+    s3.create_bucket(Bucket="configuration", CreateBucketConfiguration=location)
+    s3.put_bucket_versioning(Bucket="configuration", VersioningConfiguration={"Status": "Enabled"})
+    pointer = '{"bucket": "configuration", "key": "datasets.yaml", "version_id": ""}'
+    boto3.client("ssm", region_name="eu-west-2").put_parameter(
+        Name=configuration_parameter("tides"), Value=pointer, Type="String"
+    )
+    configuration.forget_configurations()
+    publisher = publish.publish_demand(scheduler)
+    assert publisher is not None
+    await publisher.publish()
+    assert measure(scheduler) == {}
+
+    file = tmp_path / "datasets.yaml"
+    file.write_text(
+        "system: {name: tides}\n"
+        "regions:\n"
+        "  - {name: eu-west-2, client: true, cidr: 10.0.0.0/16}\n"
+        "  - {name: us-west-2, cidr: 10.1.0.0/16, pool: {minimum_tasks: 1, maximum_tasks: 3}}\n"
+    )
+    configuration.publish("tides", "eu-west-2", file)
+    now[0] = configuration.MAX_AGE_SECONDS
+    await publisher.publish()
+    assert measure(scheduler).keys() == {"us-west-2"}
+    assert _published("us-west-2")["TasksMissing"] == 1
+    configuration.forget_configurations()
 
 
 def test_credentials_that_come_later_are_found(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,16 +96,27 @@ def test_a_large_answer_is_compressed_for_those_who_understand_it(call: Gateway)
     assert "Accept-Encoding" in plain.headers["vary"]
 
 
-def test_the_function_imports_no_more_than_a_search_needs(tmp_path: Path) -> None:
+def test_a_search_imports_neither_the_configuration_nor_what_reads_it(tmp_path: Path) -> None:
     heavy = (
         "aws_lambda_powertools", "boto3", "botocore", "dask", "distributed", "numpy", "opensearchpy",
-        "requests", "shapely", "xarray",
+        "pydantic", "requests", "shapely", "xarray", "yaml",
     )  # fmt: skip
-    program = f"import app, sys; print([name for name in {heavy} if name in sys.modules])"
+    search = {
+        "version": "2.0",
+        "routeKey": "GET /search",
+        "rawPath": "/search",
+        "rawQueryString": "",
+        "headers": {"host": "api"},
+        "requestContext": {"http": {"method": "GET", "path": "/search"}, "stage": "$default"},
+    }
+    program = (
+        f"import app, sys; print(app.handler({search}, None)['statusCode'], "
+        f"[name for name in {heavy} if name in sys.modules])"
+    )
     environment = {
         **os.environ,
         "CATALOG_URL": f"sqlite:///{tmp_path}/none.sqlite",
-        "DATASETS_FILE": str(ROOT / "local" / "datasets.yaml"),
+        "CLIENT_REGION": "eu-west-2",
     }
     result = subprocess.run(
         [sys.executable, "-c", program],
@@ -115,4 +126,4 @@ def test_the_function_imports_no_more_than_a_search_needs(tmp_path: Path) -> Non
         text=True,
         check=True,
     )
-    assert result.stdout.strip() == "[]"
+    assert result.stdout.strip() == "200 []"

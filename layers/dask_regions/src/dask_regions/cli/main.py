@@ -16,6 +16,7 @@ from dask_regions.cli.deploying.config import config
 from dask_regions.cli.deploying.deploy import deploy
 from dask_regions.cli.deploying.images import images
 from dask_regions.cli.deploying.leave import leave
+from dask_regions.cli.deploying.publish import publish
 from dask_regions.cli.deploying.quotas import quotas
 from dask_regions.cli.deploying.remove import remove
 from dask_regions.cli.pools import pools, scale
@@ -124,6 +125,7 @@ for _command in (
     images,
     leave,
     pools,
+    publish,
     quotas,
     remove,
     scale,

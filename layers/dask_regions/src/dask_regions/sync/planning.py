@@ -12,7 +12,7 @@ from dask_regions.errors import RequestError, UnavailableError
 from dask_regions.models import Configuration
 from dask_regions.sync.steps import PlanRequest, generation_name
 
-__all__ = ["SyncRunningError", "plan"]
+__all__ = ["SyncRunningError", "SyncWaitsError", "plan"]
 
 # A shard makes about 12 events; with imports and retries these stay below the 25,000 of an execution.
 _MAX_SHARDS = 1000
@@ -21,6 +21,10 @@ _MAX_SHARDS_OF_A_REGION = 200
 
 class SyncRunningError(UnavailableError):
     """Another sync runs: wait for it. The state machine does not retry it."""
+
+
+class SyncWaitsError(UnavailableError):
+    """Another sync runs, and this one is to follow it: the state machine looks again every minute."""
 
 
 def plan(
@@ -37,8 +41,9 @@ def plan(
     ------
     RequestError
         Where a Region is asked for that holds no dataset.
-    SyncRunningError
+    SyncRunningError, SyncWaitsError
         Where another sync was started earlier; of two started at once, the one with the lower ARN goes on.
+        The latter where the input says to wait.
     """
     _refuse_second(running, request)
     wanted = _regions(configuration, request)
@@ -70,7 +75,8 @@ def _refuse_second(running: Iterable[Running], request: PlanRequest) -> None:
     earlier = sorted((each.started, each.arn) for each in running if (each.started, each.arn) < order)
     if earlier:
         started, arn = earlier[0]
-        raise SyncRunningError(
+        refusal = SyncWaitsError if request.input.wait else SyncRunningError
+        raise refusal(
             f"another sync runs since {started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: {arn}. Wait until it "
             "has ended, or stop it, then sync again"
         )

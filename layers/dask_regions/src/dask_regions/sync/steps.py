@@ -46,6 +46,7 @@ class _Step(BaseModel):
 
 class _Start(_Step):
     regions: tuple[str, ...] | None = None
+    wait: bool = False
 
 
 class PlanRequest(_Step):
@@ -56,7 +57,8 @@ class PlanRequest(_Step):
     execution_id, state_machine_id, start_time
         Of the execution, from its context object.
     input
-        What started it: ``{}``, a schedule's event, or ``{"regions": [...]}`` to sync only these.
+        What started it: ``{}``, or ``{"regions": [...]}`` to sync only these; with ``"wait": true`` it waits
+        for another sync that runs, as schedules and events want it, where a person is told.
     """
 
     execution_id: str
