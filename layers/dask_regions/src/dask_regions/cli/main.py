@@ -99,6 +99,11 @@ def main(ctx: click.Context, local: Path, aws: bool, traceback: bool) -> None:  
       dask-regions demo                    the main job, from an empty catalog to a figure
       dask-regions local                   the same system, running until Ctrl-C
     \b
+    In an AWS account:
+      dask-regions quotas                  what the account allows, beside what the system needs
+      dask-regions deploy                  bring the Regions of datasets.yaml up, or change them
+      dask-regions remove                  take them down again
+    \b
     While a system runs, here or in AWS:
       dask-regions sync                    fill the catalog from what the Regions hold
       dask-regions search --variable air_temperature --scenario A1B
