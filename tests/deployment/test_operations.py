@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def test_the_client_region_s_operations_are_created_and_deleted(account: Emulato
     (topic,) = (arn for arn in topics if arn.endswith(":team-alarms"))
     subscriptions = account.client("sns", CLIENT).list_subscriptions_by_topic(TopicArn=topic)
     assert [each["Endpoint"] for each in subscriptions["Subscriptions"]] == ["operator@example.com"]
+    body = account.client("cloudwatch", CLIENT).get_dashboard(DashboardName="team")["DashboardBody"]
+    assert len(json.loads(body)["widgets"]) == 6
     assert account.delete(CLIENT, "operations") == ""
     assert account.client("cloudwatch", CLIENT).describe_alarms()["MetricAlarms"] == []
     assert account.client("sqs", CLIENT).list_queues().get("QueueUrls", []) == []

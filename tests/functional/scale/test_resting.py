@@ -114,6 +114,17 @@ def test_a_stopped_scheduler_is_not_down_and_one_that_should_run_is(
     assert _published(capsys) == 0
 
 
+def test_what_the_pools_have_is_published_for_the_dashboard(
+    services: Services, scheduler: FakeScheduler, capsys: Any
+) -> None:
+    services.set(pool=2)
+    (pool,) = call("watch_scheduler", {})["pools"]
+    assert (pool["region"], pool["desired"]) == (REGION, 2)
+    (line,) = (json.loads(text) for text in capsys.readouterr().out.splitlines() if "TasksDesired" in text)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["System", "Region"]]
+    assert (line["Region"], line["TasksDesired"]) == (REGION, [2.0])
+
+
 def _published(capsys: Any) -> float:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "SchedulerDown" in line]
     (line,) = (line for line in lines if "_aws" in line)

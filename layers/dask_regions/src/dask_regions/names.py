@@ -11,6 +11,7 @@ __all__ = [
     "COMPUTE_TOPIC",
     "CONFIGURATION_KEY",
     "CONTROL_INDEX",
+    "DESIRED_METRIC",
     "DOWN_METRIC",
     "GEOMETRIES_INDEX",
     "LATEST_SYNC_REPORT",
@@ -24,6 +25,7 @@ __all__ = [
     "REGIONS_FIELD",
     "REGION_ANNOTATION",
     "REGION_DIMENSION",
+    "RUNNING_METRIC",
     "SCHEDULER_ACTIVITY_ROUTE",
     "SCHEDULER_PORTS",
     "SURPLUS_METRIC",
@@ -82,6 +84,9 @@ MISSING_METRIC = "TasksMissing"
 SURPLUS_METRIC = "TasksSurplus"
 #: In the client Region, by system: 1 where the scheduler should run and does not answer, else 0.
 DOWN_METRIC = "SchedulerDown"
+#: In the client Region, by system and the pool's Region: ECS tasks asked for, and running.
+DESIRED_METRIC = "TasksDesired"
+RUNNING_METRIC = "TasksRunning"
 #: Fraction of the pool's memory in use, 0 to 1.
 MEMORY_METRIC = "MemoryUsed"
 #: CloudWatch metrics of each sync, published in the client Region by system and Region synced. Metric to what

@@ -6,6 +6,8 @@ minimum.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,9 +18,14 @@ from dask_regions.aws.metric_lines import MetricUnit, write_metrics
 from dask_regions.aws.scheduler import SchedulerClient
 from dask_regions.aws.stepfunctions import start_scaling
 from dask_regions.errors import NotFoundError, UnavailableError
-from dask_regions.models import Pool
-from dask_regions.names import DOWN_METRIC, SYSTEM_DIMENSION
-from dask_regions.scaling import SchedulerActivity, SchedulerCounts
+from dask_regions.names import (
+    DESIRED_METRIC,
+    DOWN_METRIC,
+    REGION_DIMENSION,
+    RUNNING_METRIC,
+    SYSTEM_DIMENSION,
+)
+from dask_regions.scaling import PoolState, SchedulerActivity, SchedulerCounts
 from dask_regions.settings import Settings
 
 __all__ = ["Watch", "judge", "publish", "watch_scheduler"]
@@ -36,6 +43,8 @@ class Watch(BaseModel):
         One sentence for the operator.
     resting
         Regions whose pools were sent to their minimum.
+    pools
+        The pools as ECS has them; those whose Region does not answer, or has none, are left out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +52,7 @@ class Watch(BaseModel):
     state: Literal["used", "idle", "stopped", "down", "stop"]
     reason: str
     resting: tuple[str, ...] = ()
+    pools: tuple[PoolState, ...] = ()
 
 
 def judge(counts: SchedulerCounts, activity: SchedulerActivity | str, idle_minutes: int) -> Watch:
@@ -86,15 +96,23 @@ def watch_scheduler(settings: Settings) -> Watch:
     watch = judge(counts, _activity(settings) if counts.desired else "", settings.scheduler_idle_minutes)
     if watch.state == "stop":
         service.set_desired(0)
-    if watch.state in ("stop", "stopped"):
-        return watch.model_copy(update={"resting": tuple(_rest(settings))})
-    return watch
+    pools = tuple(_pools(settings))
+    resting = _rest(pools, settings) if watch.state in ("stop", "stopped") else ()
+    return watch.model_copy(update={"pools": pools, "resting": resting})
 
 
 def publish(watch: Watch, settings: Settings) -> None:
-    """Publish whether the scheduler is down as a CloudWatch metric, through the function's log."""
+    """Publish whether the scheduler is down, and what the pools have, through the function's log."""
     down = float(watch.state == "down")
     write_metrics({SYSTEM_DIMENSION: settings.system_name}, {DOWN_METRIC: (MetricUnit.Count, down)})
+    for pool in watch.pools:
+        write_metrics(
+            {SYSTEM_DIMENSION: settings.system_name, REGION_DIMENSION: pool.region},
+            {
+                DESIRED_METRIC: (MetricUnit.Count, float(pool.desired)),
+                RUNNING_METRIC: (MetricUnit.Count, float(pool.running)),
+            },
+        )
 
 
 def _activity(settings: Settings) -> SchedulerActivity | str:
@@ -104,17 +122,15 @@ def _activity(settings: Settings) -> SchedulerActivity | str:
         return str(error)
 
 
-def _rest(settings: Settings) -> list[str]:
+def _pools(settings: Settings) -> Iterator[PoolState]:
+    for region, pool in load_configuration(settings).pools.items():
+        with suppress(NotFoundError, UnavailableError):
+            yield PoolService(region, settings.system_name).state(pool)
+
+
+def _rest(pools: Sequence[PoolState], settings: Settings) -> tuple[str, ...]:
     """Start scale_pool for every pool above its minimum, and return their Regions."""
-    pools = load_configuration(settings).pools
-    resting = [region for region, pool in pools.items() if _is_above(region, pool, settings)]
+    resting = tuple(state.region for state in pools if state.desired > state.pool.minimum_tasks)
     for region in resting:
         start_scaling(settings.require("scale_pool_arn"), region)
     return resting
-
-
-def _is_above(region: str, pool: Pool, settings: Settings) -> bool:
-    try:
-        return PoolService(region, settings.system_name).state(pool).desired > pool.minimum_tasks
-    except NotFoundError:
-        return False  # its stack is not deployed
