@@ -5,5 +5,6 @@ It shares no code with ``dask_regions.join``, which makes the routes: one mistak
 
 from testing.deployment.reachability.check import violations
 from testing.deployment.reachability.facts import Facts, read
+from testing.deployment.reachability.mutations import mutations
 
-__all__ = ["Facts", "read", "violations"]
+__all__ = ["Facts", "mutations", "read", "violations"]
