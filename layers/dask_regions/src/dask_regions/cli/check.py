@@ -8,6 +8,7 @@ import click
 
 from dask_regions.cli.conventions import console, json_option, show_json, table
 from dask_regions.cli.system import Options, System
+from dask_regions.deploy.checking.buckets import check_buckets
 from dask_regions.deploy.checking.rules import check as check_file
 from dask_regions.models import Configuration
 
@@ -16,17 +17,21 @@ __all__ = ["check"]
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--buckets", is_flag=True, help="Also ask S3 where the buckets are, and whether they may be read."
+)
 @json_option
 @click.pass_obj
-def check(options: Options, file: Path | None, as_json: bool) -> None:
+def check(options: Options, file: Path | None, buckets: bool, as_json: bool) -> None:
     """Validate datasets.yaml, and show what it says.
 
     Every mistake is reported at once, each with its line and how to mend it: also what the templates would
-    refuse. Nothing is asked of AWS.
+    refuse. Nothing is asked of AWS but with --buckets.
 
     \b
     Examples:
       dask-regions check
+      dask-regions check --buckets
       dask-regions check other/datasets.yaml
     """
     system = System.find(options)
@@ -34,6 +39,9 @@ def check(options: Options, file: Path | None, as_json: bool) -> None:
     # A local system runs what no template has to take.
     own = system.local is not None and file is None
     configuration = system.configuration(path) if own else check_file(path)
+    if buckets:
+        with system.environment():
+            check_buckets(configuration)
     if as_json:
         show_json(_document(configuration))
         return
