@@ -9,9 +9,17 @@ import pytest
 from dask_regions import config
 from dask_regions.aws.deployment.quotas import Quota
 from dask_regions.deploy.checkout import Checkout
-from dask_regions.deploy.quotas import Need, compare, needs, vcpus
+from dask_regions.deploy.quotas import (
+    RESERVED_EXECUTIONS,
+    UNRESERVED_EXECUTIONS,
+    Need,
+    compare,
+    needs,
+    vcpus,
+)
 from dask_regions.deploy.samconfig.parameters import complete
 from dask_regions.models import Region
+from testing.templates import template
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = config.parse(
@@ -50,10 +58,21 @@ def test_a_region_that_shows_a_bucket_needs_a_file_system() -> None:
     assert "fsx Lustre" not in needs_of(WORKER, DatasetBuckets="", DatasetBucket="")
 
 
-def test_the_client_region_needs_its_scheduler_and_executions_that_nobody_reserves() -> None:
-    made = needs_of(CLIENT, SchedulerCpu="4096")
-    assert made["fargate L-3032A538"].amount == 4
-    assert made["lambda L-B99A9384"].amount >= 100
+def test_the_client_region_needs_its_scheduler_and_executions_that_functions_reserve() -> None:
+    reserving = needs_of(CLIENT, SchedulerCpu="4096", LambdaConcurrency="reserved")
+    assert reserving["fargate L-3032A538"].amount == 4
+    assert reserving["lambda L-B99A9384"].amount == UNRESERVED_EXECUTIONS + RESERVED_EXECUTIONS
+    assert "lambda L-B99A9384" not in needs_of(CLIENT, LambdaConcurrency="shared")
+
+
+def test_the_reserved_executions_are_those_of_the_template() -> None:
+    functions = template("template.yaml")["Resources"].values()
+    reserved = [
+        function["Properties"]["ReservedConcurrentExecutions"]["Fn::If"][1]
+        for function in functions
+        if "ReservedConcurrentExecutions" in function.get("Properties", {})
+    ]
+    assert sum(reserved) == RESERVED_EXECUTIONS
 
 
 @pytest.mark.parametrize(

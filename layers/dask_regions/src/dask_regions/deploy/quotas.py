@@ -13,6 +13,8 @@ __all__ = ["Finding", "Need", "compare", "needs"]
 
 #: Lambda keeps at least these executions for functions that reserve none, and refuses a stack that would not.
 UNRESERVED_EXECUTIONS = 100
+#: Executions that functions of the client Region's template reserve, in all.
+RESERVED_EXECUTIONS = 140
 #: vCPUs of an instance by the word behind the dot of its type; "4xlarge" is four times "xlarge".
 _VCPUS = {"medium": 1, "large": 2, "xlarge": 4}
 
@@ -93,9 +95,10 @@ def _of_client(values: Mapping[str, str]) -> Iterator[Need]:
     yield Need("fargate", ("L-3032A538",), scheduler, "vCPUs of the scheduler (SchedulerCpu)")
     if pool:
         yield Need("fargate", ("L-36FBB829",), pool, "vCPUs of the client Region's pool, on Fargate Spot")
-    reserved = float(values.get("ReservedConcurrency", 0))
-    amount = UNRESERVED_EXECUTIONS + reserved
-    yield Need("lambda", ("L-B99A9384",), amount, "concurrent executions, those that functions reserve added")
+    if values.get("LambdaConcurrency") == "reserved":
+        amount = UNRESERVED_EXECUTIONS + RESERVED_EXECUTIONS
+        reason = "concurrent executions, of which functions reserve some (LambdaConcurrency)"
+        yield Need("lambda", ("L-B99A9384",), amount, reason)
 
 
 def _of_worker(values: Mapping[str, str]) -> Iterator[Need]:
