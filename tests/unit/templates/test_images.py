@@ -41,3 +41,12 @@ def test_images_run_the_command_of_their_task_definition(target: str, document: 
         "timeout": health["Timeout"],
         "retries": health["Retries"],
     }
+
+
+def test_codebuild_builds_on_the_dockerfile_s_base_with_buildkit() -> None:
+    builder = yaml_parse((ROOT / "regional_stack" / "builder.yaml").read_text())["Resources"]["Project"]
+    variables = builder["Properties"]["Environment"]["EnvironmentVariables"]
+    values = {variable["Name"]: variable["Value"] for variable in variables}
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert values["BASE"] == f"public.ecr.aws/docker/library/{base}"
+    assert values["DOCKER_BUILDKIT"] == "1"
