@@ -105,6 +105,9 @@ def running() -> Iterator[Engine]:
         finally:
             daemon.terminate()
             daemon.wait(_STOP_SECONDS)
+            # It leaves the host's network namespace mounted, where a container has had it.
+            for mounted in (directory / "exec" / "netns").glob("*"):
+                subprocess.run(["umount", "--lazy", mounted], capture_output=True, check=False)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
