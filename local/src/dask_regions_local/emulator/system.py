@@ -36,6 +36,7 @@ from dask_regions_local.emulator.processes.lifecycle import (
     logging_to,
     sigterm_exits,
 )
+from dask_regions_local.emulator.schedules import Schedules
 from dask_regions_local.emulator.storage import FileSystems, Storage, localise_datasets
 from dask_regions_local.settings import DATASETS
 
@@ -82,6 +83,8 @@ class LocalSystem:
         Name of the client Region.
     state_machines
         ARN of every state machine by its logical id.
+    schedules
+        Starts what the templates start by the clock, which :meth:`Schedules.advance` sets ahead.
     datasets_file
         ``datasets.yaml`` with the FSx paths of this machine.
 
@@ -97,6 +100,7 @@ class LocalSystem:
     scheduler_address: str
     state_machines: dict[str, str]
     pools: Pools
+    schedules: Schedules
 
     def __init__(
         self,
@@ -181,6 +185,8 @@ class LocalSystem:
         stack.enter_context(Loop(self.pools.reconcile, interval=0.2))
         self._deploy_stacks(deployment)
         stack.enter_context(Loop(Alarms(aws, self._all_regions).evaluate, interval=1.0))
+        self.schedules = Schedules(self._all_regions, lambda arn, event: deliver(aws, arn, event))
+        stack.enter_context(Loop(self.schedules.run, interval=1.0))
         self.state_machines = deployment.state_machines
         stack.callback(_stop_executions, aws, self.client_region, list(self.state_machines.values()))
         self.api_url = stack.enter_context(Server(api.served_by(functions.call))).url
