@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 
 import boto3
 import pytest
@@ -27,11 +27,9 @@ def test_a_day_later_the_catalog_was_synced_and_the_regions_compared(system: Loc
     before = {name: executions(system, name) for name in scheduled}
     system.schedules.advance(DAY_SECONDS)
 
-    def statuses(name: str) -> Iterable[str]:
-        return [status for arn, status in executions(system, name).items() if arn not in before[name]]
+    def ended(name: str) -> list[str]:
+        statuses = [status for arn, status in executions(system, name).items() if arn not in before[name]]
+        return [] if "RUNNING" in statuses else statuses
 
     for name in scheduled:
-        wait_until(
-            lambda name=name: statuses(name) and "RUNNING" not in statuses(name), f"the execution of {name}"
-        )
-        assert list(statuses(name)) == ["SUCCEEDED"]
+        assert wait_until(partial(ended, name), f"the execution of {name}") == ["SUCCEEDED"]
