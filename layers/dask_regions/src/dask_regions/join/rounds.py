@@ -78,7 +78,7 @@ def join_regions(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]
         As :func:`dask_regions.join.observing.observe` does.
     """
     leaving, returning = _regions(event, "leave"), _regions(event, "join")
-    configuration = load_configuration(settings)
+    configuration = load_configuration(settings, max_age_seconds=0.0)
     client = configuration.client_region.name
     if client in leaving:
         raise RequestError("leave", f"{client} is the client Region, which the others are joined with")
