@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import urllib3
 
 from dask_regions.aws.deployment import images
 from dask_regions.errors import NotFoundError, UnavailableError
@@ -183,4 +184,17 @@ def test_a_layer_that_cannot_be_read_is_told(registries: dict[str, Registry]) ->
     push(registries["eu-west-2"])
     registries["eu-west-2"].blobs.clear()
     with pytest.raises(UnavailableError, match="HTTP 403"):
+        copy()
+
+
+def test_a_registry_that_does_not_answer_is_told(
+    registries: dict[str, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(registries["eu-west-2"])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib3.exceptions.MaxRetryError(None, "https://registry")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", refuse)
+    with pytest.raises(UnavailableError, match=r"could not be read in eu-west-2 .* run this again"):
         copy()

@@ -10,6 +10,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from dask_regions.cli.deploying import deploy
+from dask_regions.cli.deploying.system import find
+from dask_regions.deploy.checking import buckets
 from dask_regions.deploy.checkout import Checkout
 from dask_regions.errors import NotFoundError
 
@@ -103,3 +106,16 @@ def test_a_program_that_is_not_installed_is_told_with_what_installs_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotFoundError, match=r"`make setup` in .* installs what is needed"):
         Checkout(ROOT).program("no-such-program")
+
+
+def test_a_bucket_elsewhere_is_told_before_a_deployment(
+    in_checkout: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        buckets,
+        "problem_of_bucket",
+        lambda copy: f"bucket {copy.bucket} is elsewhere" if copy.id == "era5" else None,
+    )
+    lines: list[str] = []
+    deploy.warn_of_buckets(find(None), lines.append)
+    assert lines == ["datasets.yaml: dataset 'era5' in us-west-2: bucket nsf-ncar-era5 is elsewhere"]

@@ -144,12 +144,13 @@ class _Copy:
         """Copy one layer in parts of the size that ECR asks for."""
         url = self.source.get_download_url_for_layer(repositoryName=self.repository, layerDigest=layer)
         upload = self.target.initiate_layer_upload(repositoryName=self.repository)
-        response = self.http.request("GET", url["downloadUrl"], preload_content=False, timeout=60)
+        unread = f"layer {layer} of {self.repository} could not be read in {self.source_region}"
+        try:
+            response = self.http.request("GET", url["downloadUrl"], preload_content=False, timeout=60)
+        except urllib3.exceptions.HTTPError as error:
+            raise UnavailableError(f"{unread} ({error}); run this again") from error
         if response.status != 200:
-            raise UnavailableError(
-                f"layer {layer} of {self.repository} could not be read in {self.source_region} "
-                f"(HTTP {response.status}); run this again"
-            )
+            raise UnavailableError(f"{unread} (HTTP {response.status}); run this again")
         first = 0
         while part := response.read(upload["partSize"]):
             self.target.upload_layer_part(

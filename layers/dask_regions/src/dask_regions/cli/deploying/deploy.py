@@ -14,6 +14,7 @@ from dask_regions.cli.conventions import console, json_option, show_json, table
 from dask_regions.cli.deploying.quotas import warn_of_quotas
 from dask_regions.cli.deploying.system import confirm, find, progress, samconfig_option, yes_option
 from dask_regions.deploy.bringing_up import bring_up, commands
+from dask_regions.deploy.checking.buckets import check_buckets
 from dask_regions.deploy.images.building import (
     Builder,
     CodeBuildBuilder,
@@ -22,7 +23,8 @@ from dask_regions.deploy.images.building import (
     has_docker,
 )
 from dask_regions.deploy.plan import Plan, System, plan, select
-from dask_regions.deploy.sam import Sam
+from dask_regions.deploy.sam import Sam, Say
+from dask_regions.errors import ConfigurationError
 from dask_regions.names import client_stack
 
 __all__ = ["deploy"]
@@ -70,9 +72,19 @@ def deploy(
     made = plan(system, regions, tag, version("dask-regions"))
     _show(made)
     warn_of_quotas(system, made.regions)
+    warn_of_buckets(system, say)
     confirm("Go on?", yes=yes)
     bring_up(made, sam, _builder(system, build, sam), say)
     _show_outcome(system, made, as_json=as_json)
+
+
+def warn_of_buckets(system: System, say: Say) -> None:
+    """Tell which buckets are elsewhere or may not be read; other Regions are deployed nevertheless."""
+    try:
+        check_buckets(system.configuration)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            say(problem)
 
 
 def _show_commands(system: System, regions: tuple[str, ...], sam: Sam, *, as_json: bool) -> None:

@@ -91,7 +91,7 @@ def given(configuration: Configuration, region: Region, checkout: Checkout) -> d
             configuration, region, earlier_places(checkout.root / "samconfig.toml", region.name)
         )
     named = {"SystemName": configuration.system.name}
-    values = named | {name: value for name, value in values.items() if name in declared} | by_hand
+    values = named | values | by_hand
     if problems := list(_problems(region.name, values, declared)):
         raise ConfigurationError(*problems)
     return {name: value for name, value in values.items() if value or declared[name].default != ""}
