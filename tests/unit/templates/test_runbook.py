@@ -89,3 +89,18 @@ def test_no_event_is_lost_without_a_word() -> None:
     regional = yaml_parse((ROOT / "regional_stack" / "template.yaml").read_text())["Resources"]
     targets["DeployedRule"] = regional["DeployedRule"]["Properties"]["Targets"][0]
     assert [name for name, target in targets.items() if "Arn" not in target.get("DeadLetterConfig", {})] == []
+
+
+def test_the_notification_of_a_spent_budget_is_kept_where_its_function_fails() -> None:
+    functions = {
+        name: resource["Properties"]
+        for name, resource in TEMPLATES["template.yaml"]["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and any(event["Type"] == "SNS" for event in resource["Properties"].get("Events", {}).values())
+    }
+    assert functions.keys() == {"StopPoolsFunction"}
+    queue = functions["StopPoolsFunction"]["DeadLetterQueue"]
+    assert queue == {
+        "Type": "SQS",
+        "TargetArn": {"Fn::GetAtt": ["Operations", "Outputs.UndeliveredQueueArn"]},
+    }
