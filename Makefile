@@ -67,7 +67,7 @@ containers: .venv/all ## build the images of scheduler and workers (root where n
 test-containers: .venv/all ## build the images and compute the main job in them (root where no Docker runs)
 	$(BIN)/pytest -m containers $(PYTEST_ARGS)
 
-check: .venv/all .cache/asl-validator/.installed ## the static part of what CI runs
+check: .venv/all .cache/asl-validator/.installed .cache/checkov/.installed ## the static part of what CI runs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy layers/dask_regions/src local/src
@@ -78,6 +78,8 @@ check: .venv/all .cache/asl-validator/.installed ## the static part of what CI r
 	$(BIN)/cfn-lint template.yaml 'regional_stack/*.yaml'
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/sam validate --lint --template regional_stack/template.yaml
+	@# Without a --bc-api-key and with --skip-download it asks nothing of the network.
+	.cache/checkov/bin/checkov --framework cloudformation --quiet --compact --skip-download --file template.yaml regional_stack/*.yaml
 	$(BIN)/python -m testing.static.state_machines
 	$(BIN)/sam build --template template.yaml
 	$(BIN)/python -m testing.static.layers
@@ -120,6 +122,12 @@ $(UV):
 
 .cache/asl-validator/.installed: $(UV) tools/asl-validator/package-lock.json
 	@UV="$(CURDIR)/$(UV)" tools/asl-validator/install .cache/asl-validator
+	@touch $@
+
+# Checkov pins a boto3 that is not ours.
+.cache/checkov/.installed: $(UV) tools/checkov/requirements.txt
+	@$(UV) venv --quiet --clear --python "$$(tools/find-python)" .cache/checkov
+	@$(UV) pip install --quiet --python .cache/checkov/bin/python --requirements tools/checkov/requirements.txt
 	@touch $@
 
 # The emulator has requirements of its own, which do not agree with ours.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from testing.static import layers
 from testing.static.state_machines import resolved
+from testing.static.templates import read
 
 
 def test_a_substitution_becomes_the_arn_of_a_function() -> None:
@@ -54,3 +56,14 @@ def test_a_function_that_weighs_too_much_is_named(
     (directory / "Readers").rmdir()
     with pytest.raises(FileNotFoundError, match="run sam build first"):
         layers._bytes_of(directory / "Readers")
+
+
+def test_every_check_that_a_template_skips_has_a_reason() -> None:
+    skips = [
+        (f"{path}:{name}", skip)
+        for path, template in read().items()
+        for name, resource in template["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert len(skips) >= 50
+    assert [place for place, skip in skips if not re.fullmatch(r"[A-Z`].{20,}\.", skip["comment"])] == []
