@@ -117,13 +117,13 @@ class Era5Harvester(Harvester):
         root = self.dataset.prefix
         below = f"{root}{month}data/"
         for file in files(self.objects, below, lambda key: _FILE.match(key, len(root))):
-            yield file.key.removeprefix(below).removesuffix(".nc"), partial(self._read_file, file)
+            yield file.key.removeprefix(below).removesuffix(".nc"), partial(self.read_file, file)
         below = f"{self._twins}{month}data/"
         for store in self.prefixes(below):
             if store.endswith(".zarr/"):
                 yield store.removeprefix(below).rstrip("/"), partial(self._read_store, store)
 
-    def _read_file(self, file: StoredObject) -> Part:
+    def read_file(self, file: StoredObject) -> Part:
         description = describe_file(self.objects, file)
         return Part(description, asset(self.dataset, file.key, NETCDF, **{"file:size": file.size}))
 

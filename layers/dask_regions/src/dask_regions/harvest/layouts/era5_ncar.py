@@ -61,7 +61,7 @@ class NcarEra5Harvester(Era5Harvester):
             assert match is not None
             _, variable, start, end = match.groups()
             whole = (start, end) == _hours(month)
-            yield variable if whole else f"{variable}-{start}", partial(self._read_file, file)
+            yield variable if whole else f"{variable}-{start}", partial(self.read_file, file)
 
 
 def _behind(last: str | None) -> str | None:

@@ -6,6 +6,8 @@ ends the scheduler. Here it is only noted: the function ``watch_scheduler`` stop
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from distributed import Scheduler
 from distributed.metrics import monotonic
 
@@ -15,16 +17,23 @@ from dask_regions.scaling import SchedulerActivity
 __all__ = ["activity_of", "watch_activity"]
 
 _CALLBACK = "dask-regions-activity"
-#: Key in ``Scheduler.extensions`` of the time at which the scheduler was last used.
+#: Key in ``Scheduler.extensions`` of the last use.
 _EXTENSION = "dask-regions-activity"
 _LOOK_SECONDS = 10.0
 #: Dask's own client for results that nobody asked to keep.
 _NOBODY = "fire-and-forget"
 
 
+@dataclass
+class _LastUse:
+    """When a scheduler was last used, in seconds of the monotonic clock; it lives with its scheduler."""
+
+    seconds: float
+
+
 def watch_activity(scheduler: Scheduler) -> None:
     """Note every ten seconds whether the scheduler is used, until it closes."""
-    scheduler.extensions[_EXTENSION] = monotonic()
+    _look(scheduler)
     call_every(scheduler, _CALLBACK, lambda: _look(scheduler), _LOOK_SECONDS)
 
 
@@ -34,14 +43,20 @@ def activity_of(scheduler: Scheduler) -> SchedulerActivity:
     return SchedulerActivity(
         clients=_clients(scheduler),
         tasks=len(scheduler.tasks),
-        idle_seconds=max(0.0, monotonic() - scheduler.extensions[_EXTENSION]),
+        idle_seconds=max(0.0, monotonic() - _last_use(scheduler).seconds),
     )
 
 
 def _look(scheduler: Scheduler) -> None:
-    used = _clients(scheduler) > 0 or bool(scheduler.tasks)
-    if used or _EXTENSION not in scheduler.extensions:
-        scheduler.extensions[_EXTENSION] = monotonic()
+    last = _last_use(scheduler)
+    if _clients(scheduler) > 0 or scheduler.tasks:
+        last.seconds = monotonic()
+
+
+def _last_use(scheduler: Scheduler) -> _LastUse:
+    """Return the last use that was noted; the first look counts as a use."""
+    last: _LastUse = scheduler.extensions.setdefault(_EXTENSION, _LastUse(monotonic()))
+    return last
 
 
 def _clients(scheduler: Scheduler) -> int:
