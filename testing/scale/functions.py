@@ -42,8 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self.server.activity if self.path.endswith("/activity") else self.server.pools)
 
     def do_POST(self) -> None:
-        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["tasks"]
-        self._answer({"tasks": self.server.retirable[:wanted], "workers": []})
+        tasks = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["tasks"]
+        self._answer({"tasks": self.server.retirable[:tasks], "workers": []})
 
     def _answer(self, body: dict[str, Any]) -> None:
         allowed = self.headers["Authorization"] == f"Bearer {self.server.token}"

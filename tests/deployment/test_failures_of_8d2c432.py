@@ -142,7 +142,7 @@ def test_f3_and_f4_the_pool_waits_three_hours_for_an_image(built: Path, fresh: E
     assert "CannotPullContainerError" in reasons
     assert "gave up after 3 hours" in reasons
     assert "Circuit Breaker" not in reasons
-    # What had been made is deleted again, the file system too.
+    # CloudFormation deletes again all that it had made, the file system too.
     status = {
         stack["StackName"]: stack["StackStatus"]
         for stack in stacks(fresh, WORKER)

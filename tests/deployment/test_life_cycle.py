@@ -24,7 +24,7 @@ CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
 REGIONS = (CLIENT, WEST, EAST)
 SYSTEM = "tides"
 BLOCKS = {CLIENT: "10.0.0.0/16", WEST: "10.1.0.0/16", EAST: "10.2.0.0/16"}
-#: What is of the account and not of a system: the bucket of `sam`, and roles that AWS's services share.
+#: Resources that belong to the account and to no system: `sam`'s bucket, and roles that services share.
 OF_THE_ACCOUNT = ("aws-sam-cli-managed-default", "AWSServiceRole")
 
 

@@ -194,9 +194,23 @@ def test_a_system_is_taken_apart_without_its_configuration(kind: str) -> None:
     assert resolving(world) == {CLIENT}
     assert {peering.status for peering in world.peerings.values()} <= {"deleted"}
     assert {attachment.state for attachment in world.attachments.values()} <= {"deleted"}
-    assert all(entries == set() for entries in world.entries.values())
+    alone = {world.networks[CLIENT].cidr}
+    assert world.entries == {CLIENT: alone, WEST: set(), EAST: set()}
     # The state machine, which is still there, does not join them meanwhile.
     assert converge(world).joined == (CLIENT,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_taking_apart_settles_beside_the_state_machine(kind: str) -> None:
+    world = deployed(WEST, EAST, kind=kind)
+    converge(world)
+    for _ in range(ROUNDS):
+        for look in (world.take_apart, world.observe):
+            for call in plan(look()).calls:
+                world.make(call)
+        world.tick()
+    assert plan(world.take_apart()).settled
+    assert plan(world.observe()).settled
 
 
 def test_the_other_kind_of_network_takes_over_without_an_interruption() -> None:

@@ -23,7 +23,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     str(path.relative_to(ROOT)): yaml_parse(path.read_text())
     for path in [ROOT / "template.yaml", *sorted((ROOT / "regional_stack").glob("*.yaml"))]
 }
-#: What SAM makes of its own types is looked at after it has; custom resources are functions.
+#: SAM's own types are looked at as the resources that it makes of them; custom resources are functions.
 ELSEWHERE = ("AWS::Serverless::", "Custom::")
 
 

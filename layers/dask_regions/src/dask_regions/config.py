@@ -26,7 +26,7 @@ __all__ = ["Document", "Place", "Rule", "load", "parse", "read", "suggest"]
 #: Keys and positions that lead to an entry, e.g. ``("regions", 0, "cidr")``.
 Place = tuple[str | int, ...]
 
-# Where a value has to fit a pattern, these say it in words.
+# Words are shown in place of the pattern that a value has to fit.
 _FORMS = {
     "bucket": "write 3 to 63 lower-case letters, digits, hyphens and dots, as S3 has its name",
     "fsx_path": "write an absolute path, /fsx/<bucket>",

@@ -25,12 +25,12 @@ def create_stack(name: str, properties: Properties, parent: str) -> tuple[str, d
     try:
         created: tuple[str, dict[str, Any]] = stock._cfn_nested_stack_create(name, dict(properties), parent)
     except Exception as error:
-        failures = [
-            failure
-            for stack in reversed([key for key in _stacks if key not in before])
-            if _stacks[stack].get("_parent_stack_name") == parent
-            for failure in _delete_resources(stack)
-        ]
+        failures = []
+        for stack in reversed([key for key in _stacks if key not in before]):
+            if _stacks[stack].get("_parent_stack_name") == parent:
+                kept = _delete_resources(stack)
+                _stacks[stack]["StackStatus"] = "DELETE_FAILED" if kept else "DELETE_COMPLETE"
+                failures += kept
         raise RefusedError("; ".join([str(error), *failures])) from error
     return created
 

@@ -91,8 +91,8 @@ def delete_attachment(attachment: str, _properties: Properties) -> None:
 # ---- The API ----
 def describe_gateways(params: Params) -> Response:
     """Answer DescribeTransitGateways."""
-    wanted = ec2._parse_filters(params).get("transit-gateway-id")
-    records = [record for key, record in transit_gateways.items() if not wanted or key in wanted]
+    gateway_ids = ec2._parse_filters(params).get("transit-gateway-id")
+    records = [record for key, record in transit_gateways.items() if not gateway_ids or key in gateway_ids]
     return render("DescribeTransitGateways", {"TransitGateways": records})
 
 

@@ -51,13 +51,13 @@ def delete_route(params: Params) -> Response:
 
 def describe_tables(params: Params) -> Response:
     """Answer DescribeRouteTables; a route whose target has ended is a blackhole."""
-    wanted = ec2._parse_filters(params).get("route-table-id", [])
+    table_ids = ec2._parse_filters(params).get("route-table-id", [])
     for table in ec2._route_tables.values():
         for route in table["Routes"]:
             if any(route.get(key) for key in _TARGETS):
                 route["State"] = "active" if _is_live(route, table["VpcId"]) else "blackhole"
-    if wanted:
-        present = [identifier for identifier in wanted if identifier in ec2._route_tables]
+    if table_ids:
+        present = [identifier for identifier in table_ids if identifier in ec2._route_tables]
         if not present:
             empty: Response = ec2._xml(200, "DescribeRouteTablesResponse", "<routeTableSet/>")
             return empty

@@ -69,9 +69,9 @@ def look_up(system: System, names: Sequence[str]) -> Removal:
     regions = list(dict.fromkeys(names)) or leftovers.enabled_regions(system.client)
     name = system.name
     first, last = (client_stack(name), worker_stack(name)), (builder_stack(name), images_stack(name))
-    wanted = [(region, stack) for stacks in (first, last) for region in regions for stack in stacks]
+    candidates = [(region, stack) for stacks in (first, last) for region in regions for stack in stacks]
     with ThreadPoolExecutor(max_workers=_PARALLEL_STACKS) as pool:
-        stacks = pool.map(lambda pair: look(*pair), wanted)
+        stacks = pool.map(lambda pair: look(*pair), candidates)
         own = [stack for stack in stacks if stack and stack.tags.get("system", name) == name]
     return Removal(system, not names, tuple(own))
 

@@ -45,7 +45,7 @@ class Observation:
     Attributes
     ----------
     client_region
-        Empty where the system is taken apart: then no Region is joined with another.
+        Empty where the system is taken apart: then the client Region is left alone.
     registry_region
         Region in which the registry is; empty where the client Region's stack is gone.
     configured

@@ -44,12 +44,12 @@ def observe(
     UnavailableError
         Where AWS refuses, or does not answer.
     """
-    wanted = frozenset(configured)
+    configured_regions = frozenset(configured)
     try:
-        home = client_region or _client_of(system, wanted)
+        home = client_region or _client_of(system, configured_regions)
         registry = parameters.registry(system, home) if home else None
         members = registry.joined | registry.left if registry else frozenset()
-        regions = sorted(wanted | {member.region for member in members} | set(leaving))
+        regions = sorted(configured_regions | {member.region for member in members} | set(leaving))
         adapters = {region: RegionalNetworks(region, system) for region in regions}
         states = {
             region: state
@@ -58,7 +58,7 @@ def observe(
         }
         return Observation(
             client_region=client_region,
-            configured=wanted,
+            configured=configured_regions,
             regions=states,
             registry=registry or Registry(),
             registry_region=home if registry else "",

@@ -96,10 +96,15 @@ def plan(observation: Observation) -> Plan:
 
 
 def _members(observation: Observation) -> tuple[dict[str, RegionState], list[str]]:
-    """Return the Regions to join, and why others cannot be."""
+    """Return the Regions to join, and why others cannot be.
+
+    Where the system is taken apart, the client Region alone is left: the state machine, which may run at
+    the same time, comes to the same, and neither undoes what the other did.
+    """
     client, left = observation.client_region, observation.left
     if not client:
-        return {}, []
+        states = observation.regions.items()
+        return {region: state for region, state in states if state.network.role == "client"}, []
     candidates = [
         state
         for region, state in observation.regions.items()

@@ -121,8 +121,8 @@ def leave(
         The last one says how it ended; where that is ``again``, AWS has not come to an end in a quarter of
         an hour, and the command may be repeated.
     """
-    wanted = tuple(configured)
-    yield from _repeat(system, lambda: observe(system, client_region, wanted, leaving=regions), pause)
+    names = tuple(configured)
+    yield from _repeat(system, lambda: observe(system, client_region, names, leaving=regions), pause)
 
 
 def clean(

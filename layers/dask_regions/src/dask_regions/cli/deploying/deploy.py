@@ -29,7 +29,7 @@ from dask_regions.names import client_stack
 
 __all__ = ["deploy"]
 
-#: What is shown in the end, to the output of the client Region's stack that has it.
+#: Label of each address that is shown in the end, to the output of the client Region's stack that has it.
 _ADDRESSES = {"catalog": "ApiUrl", "scheduler": "SchedulerAddress", "dashboard": "DashboardUrl"}
 
 

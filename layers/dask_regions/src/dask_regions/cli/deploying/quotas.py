@@ -79,17 +79,19 @@ def warn_of_quotas(system: System, regions: tuple[Region, ...]) -> None:
 
 
 def _compare(system: System, region: Region) -> list[Finding]:
-    wanted = list(
+    required = list(
         needs(system.configuration, region, complete(system.configuration, region, system.checkout))
     )
-    applied = {service: account.quotas(region.name, service) for service in {need.service for need in wanted}}
+    applied = {
+        service: account.quotas(region.name, service) for service in {need.service for need in required}
+    }
     deployed = look(region.name, stack_names(system.name, client=region.client)[1]) is not None
     own = 1 if deployed else 0
     used = {
         "networks": account.used_networks(region.name) - own,
         "addresses": account.used_addresses(region.name) - own,
     }
-    return compare(region.name, wanted, applied, used)
+    return compare(region.name, required, applied, used)
 
 
 def _row(finding: Finding) -> list[object]:

@@ -38,11 +38,13 @@ def needed(plan: Plan) -> Iterator[Held]:
     scheduler, worker = repositories(plan.system.name)
     client = plan.system.client
     tags = [plan.image_tags[client], *(plan.image_tags[region.name] for region in plan.regions)]
-    wanted = [(client, repository, tag) for tag in dict.fromkeys(tags) for repository in (scheduler, worker)]
-    wanted += [
+    tagged_images = [
+        (client, repository, tag) for tag in dict.fromkeys(tags) for repository in (scheduler, worker)
+    ]
+    tagged_images += [
         (region.name, worker, plan.image_tags[region.name]) for region in plan.regions if not region.client
     ]
-    for region, repository, tag in wanted:
+    for region, repository, tag in tagged_images:
         yield Held(region, repository, tag, images.digest(region, repository, tag) is not None)
 
 

@@ -21,7 +21,7 @@ __all__ = [
     "render",
 ]
 
-#: What ``sam build`` makes of the client Region's template: without it there is nothing to deploy.
+#: The client Region's template as ``sam build`` writes it; without a build there is nothing to deploy.
 BUILT_TEMPLATE = ".aws-sam/build/template.yaml"
 
 _HEADER = """\
