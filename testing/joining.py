@@ -20,10 +20,13 @@ from dask_regions.aws.networks.parts import (
 )
 from dask_regions.join import calls
 from dask_regions.join.observation import Observation, RegionState
+from dask_regions.join.planning import Plan, plan
 
-__all__ = ["CLIENT", "RefusedCallError", "World", "network"]
+__all__ = ["CLIENT", "ROUNDS", "RefusedCallError", "World", "converge", "deployed", "network"]
 
 CLIENT = "eu-west-2"
+#: Rounds in which any state has to settle: request, accept, wait twice, route, clear, and look once more.
+ROUNDS = 10
 _RouteT = TypeVar("_RouteT", Route, GatewayRoute)
 _ENDED = ("deleted", "failed", "expired", "rejected")
 
@@ -273,3 +276,27 @@ class World:
 def _require(condition: bool, otherwise: str) -> None:
     if not condition:
         raise RefusedCallError(otherwise)
+
+
+def deployed(*regions: str, kind: str = "peering") -> World:
+    """Return a world in which the client Region and some worker Regions are deployed, and not joined."""
+    world = World()
+    for number, region in enumerate([CLIENT, *regions]):
+        world.deploy(network(region, number, kind))
+    return world
+
+
+def converge(world: World, *, leaving: frozenset[str] = frozenset(), strict: bool = True) -> Plan:
+    """Run rounds until one has nothing to do; fail where that takes too many, or AWS refuses a call."""
+    for _ in range(ROUNDS):
+        decided = plan(world.observe(leaving=leaving))
+        if not decided.calls and not decided.pending:
+            return decided
+        for call in decided.calls:
+            try:
+                world.make(call)
+            except RefusedCallError:
+                if strict:
+                    raise
+        world.tick()
+    raise AssertionError(f"not settled: {plan(world.observe(leaving=leaving))}")

@@ -18,8 +18,10 @@ from typing import Any
 
 import psutil
 
-__all__ = ["main", "start"]
+__all__ = ["main", "start", "stop"]
 
+#: Seconds that a process has to end by itself.
+_SECONDS_TO_STOP = 20.0
 _lock = threading.Lock()
 
 
@@ -47,6 +49,20 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         reaper.stdin.write(line)
         reaper.stdin.flush()
     return process
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and make it end where it does not."""
+    if process.stdin is not None:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 @cache

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.wan.network import ADDRESSES, Link, Network, stop
+from benchmarks.wan.network import ADDRESSES, Link, Network
 from benchmarks.wan.peers import PORT, Peer
+from testing.processes import stop
 from testing.workloads import CLIENT
 
 __all__ = ["Cluster", "TimeLimitError"]

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
+from testing.processes import stop
 from testing.workloads import CLIENT, EAST, WEST
 
-__all__ = ["ADDRESSES", "ROOT", "Link", "Network", "check_machine", "stop"]
+__all__ = ["ADDRESSES", "ROOT", "Link", "Network", "check_machine"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +30,6 @@ ADDRESSES: Mapping[str, str] = MappingProxyType({CLIENT: "10.77.0.1", EAST: "10.
 
 #: That of Amazon's Transit Gateway between VPCs ("Quotas for your transit gateways", MTU).
 _MTU = "8500"
-_SECONDS_TO_STOP = 20.0
 
 
 @dataclass(frozen=True)
@@ -161,17 +161,3 @@ def _readline(process: subprocess.Popen[bytes]) -> bytes:
     if not line:
         raise RuntimeError(f"{process.args!r} ended with status {process.wait()}; see the log")
     return line
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end, and make it end where it does not."""
-    if process.stdin is not None:
-        process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

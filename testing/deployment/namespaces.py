@@ -20,11 +20,11 @@ from typing import IO, Any, Self
 from testing.deployment.reachability import doors, paths
 from testing.deployment.reachability.facts import Facts
 from testing.deployment.reachability.places import Place, schedulers, workers
+from testing.processes import stop
 
 __all__ = ["Namespaces", "missing_here"]
 
 _ROOT = Path(__file__).parents[2]
-_SECONDS_TO_STOP = 10.0
 
 
 def missing_here() -> str:
@@ -108,7 +108,7 @@ class Namespaces:
             stdout=self._log,
             stderr=self._log,
         )
-        self._stack.callback(_stop, process)
+        self._stack.callback(stop, process)
         return process
 
     def reaches(self, source: str, destination: str, port: int) -> bool:
@@ -124,7 +124,7 @@ class Namespaces:
             stdout=subprocess.PIPE,
         )
         self._holders[region] = holder
-        self._stack.callback(_stop, holder)
+        self._stack.callback(stop, holder)
         assert holder.stdout is not None
         holder.stdout.readline()
         self._run(region, "ip", "link", "set", "lo", "up")
@@ -197,16 +197,3 @@ class Namespaces:
         )
         if result.returncode:
             raise RuntimeError(f"{region}: {' '.join(command)}: {result.stderr}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

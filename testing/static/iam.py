@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from testing.static.reach import Call, calls_of_text, reached_calls, reached_texts
-from testing.static.templates import statements
+from testing.templates import statements
 
 __all__ = ["allowed", "called", "code_of", "roles"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-from testing.static.templates import ROOT, resources
+from testing.templates import ROOT, resources
 
 __all__ = ["BUILT", "MAX_BYTES", "main", "weights"]
 

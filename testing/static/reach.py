@@ -16,7 +16,7 @@ from botocore import xform_name
 from botocore.loaders import UnknownServiceError
 from botocore.session import get_session
 
-from testing.static.templates import ROOT
+from testing.templates import ROOT
 
 __all__ = ["Call", "Module", "calls_of_text", "operations", "reached_calls", "reached_texts"]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from testing.static.templates import ROOT, read, resources
+from testing.templates import ROOT, read, resources
 
 __all__ = ["check", "main", "resolved"]
 

@@ -12,37 +12,12 @@ from hypothesis import strategies as st
 from dask_regions.aws.networks.parts import Attachment, GatewayRoute, Member, Peering, Registry, Route
 from dask_regions.join import calls
 from dask_regions.join.planning import Plan, plan
-from testing.joining import CLIENT, RefusedCallError, World, network
+from testing.joining import CLIENT, ROUNDS, RefusedCallError, World, converge, deployed, network
 
 WEST, EAST, SOUTH = "us-west-2", "us-east-1", "ap-southeast-2"
-#: Rounds in which any state has to settle: request, accept, wait twice, route, clear, and look once more.
-ROUNDS = 10
 FOREIGN = Route("rtb-10", "192.168.0.0/16", "pcx-foreign")
 FOREIGN_PEERING = Peering("pcx-foreign", WEST, "vpc-10", "eu-north-1", "vpc-theirs", "active", ours=False)
 KINDS = ["peering", "transit-gateway"]
-
-
-def deployed(*regions: str, kind: str = "peering") -> World:
-    world = World()
-    for number, region in enumerate([CLIENT, *regions]):
-        world.deploy(network(region, number, kind))
-    return world
-
-
-def converge(world: World, *, leaving: frozenset[str] = frozenset(), strict: bool = True) -> Plan:
-    """Run rounds until one has nothing to do; fail where that takes too many, or AWS refuses a call."""
-    for _ in range(ROUNDS):
-        decided = plan(world.observe(leaving=leaving))
-        if not decided.calls and not decided.pending:
-            return decided
-        for call in decided.calls:
-            try:
-                world.make(call)
-            except RefusedCallError:
-                if strict:
-                    raise
-        world.tick()
-    raise AssertionError(f"not settled: {plan(world.observe(leaving=leaving))}")
 
 
 def reached(world: World) -> set[tuple[str, str]]:
@@ -198,19 +173,6 @@ def test_a_system_is_taken_apart_without_its_configuration(kind: str) -> None:
     assert world.entries == {CLIENT: alone, WEST: set(), EAST: set()}
     # The state machine, which is still there, does not join them meanwhile.
     assert converge(world).joined == (CLIENT,)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_taking_apart_settles_beside_the_state_machine(kind: str) -> None:
-    world = deployed(WEST, EAST, kind=kind)
-    converge(world)
-    for _ in range(ROUNDS):
-        for look in (world.take_apart, world.observe):
-            for call in plan(look()).calls:
-                world.make(call)
-        world.tick()
-    assert plan(world.take_apart()).settled
-    assert plan(world.observe()).settled
 
 
 def test_the_other_kind_of_network_takes_over_without_an_interruption() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from testing.static import iam
 from testing.static.reach import Call, calls_of_text, reached_calls
-from testing.static.templates import read, resources, statements
+from testing.templates import read, resources, statements
 
 TEMPLATES = read()
 ROLES = list(iam.roles(TEMPLATES))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testing.static.templates import read
+from testing.templates import read
 
 TEMPLATES = read()
 #: Resource types to the property that is their name in an account's Region, which two systems share.

@@ -9,7 +9,7 @@ import pytest
 
 from testing.static import layers
 from testing.static.state_machines import resolved
-from testing.static.templates import read
+from testing.templates import read
 
 
 def test_a_substitution_becomes_the_arn_of_a_function() -> None:

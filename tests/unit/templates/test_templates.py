@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from importlib.resources import files as resource_files
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from dask_regions import config, names
+from testing.templates import statements
 
 ROOT = Path(__file__).parents[3]
 PATHS = [ROOT / "template.yaml", *sorted((ROOT / "regional_stack").glob("*.yaml"))]
@@ -56,18 +56,6 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 
 def functions() -> dict[str, dict[str, Any]]:
     return resources("AWS::Serverless::Function")
-
-
-def statements(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every IAM statement below a value."""
-    if isinstance(value, dict):
-        if "Effect" in value:
-            yield value
-        for item in value.values():
-            yield from statements(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from statements(item)
 
 
 def with_system_name(value: dict[str, str] | str, **more: str) -> str:
