@@ -56,7 +56,7 @@ test-upstream: .venv/all ## test placement with the newest dask, xarray and zarr
 	@UV="$(CURDIR)/$(UV)" $(BIN)/python -m testing.upstream $(ARGS) -- $(PYTEST_ARGS)
 
 test-deploy: .venv/all .cache/deployment/.installed ## deploy the templates into an emulated AWS account
-	$(BIN)/pytest -m deployment $(PYTEST_ARGS)
+	$(BIN)/pytest -m deployment --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-mistakes: .venv/all .cache/asl-validator/.installed ## seed mistakes into templates, and see them caught
 	@$(BIN)/python -m testing.deployment.mistakes $(ARGS)

@@ -13,7 +13,7 @@ import pytest
 from testing.deployment import emulator
 from testing.deployment.emulator import Emulator
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("commands")]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).parent / "dask-regions"

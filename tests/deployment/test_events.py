@@ -12,7 +12,7 @@ import pytest
 from testing.deployment.emulator import Emulator
 from testing.waiting import wait_until
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("events")]
 
 #: Longer than between two looks of the emulator at its schedules.
 _LOOK_SECONDS = 12

@@ -16,7 +16,7 @@ from dask_regions.settings import Settings
 from testing.deployment.emulator import Emulator
 from testing.templates import ROOT
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("joining")]
 
 CLIENT, WEST, EAST = "eu-west-2", "us-west-2", "us-east-1"
 BLOCKS = {CLIENT: "10.0.0.0/16", WEST: "10.1.0.0/16", EAST: "10.2.0.0/16"}

@@ -9,7 +9,7 @@ import pytest
 
 from testing.deployment.emulator import Emulator
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("operations")]
 
 ROOT = Path(__file__).parents[2]
 CLIENT, WORKER = "eu-west-2", "us-west-2"

@@ -10,7 +10,7 @@ import pytest
 
 from testing.deployment.emulator import Emulator
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("refusals")]
 
 REGION = "us-west-2"
 _numbers = count()

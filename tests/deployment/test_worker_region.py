@@ -11,7 +11,7 @@ import pytest
 from testing.deployment.emulator import Emulator
 from testing.templates import ROOT
 
-pytestmark = pytest.mark.deployment
+pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("worker_region")]
 
 REGION = "us-west-2"
 SYSTEM = "tides"
